@@ -1,0 +1,10 @@
+//! BitTorrent's protocol as a pure state machine.
+//!
+//! No clock, no entropy, no I/O, no async, no unsafe: time and randomness come from outside, everything the shell
+//! must do is an [`Action`](event::Action).
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;

@@ -1,0 +1,2 @@
+//! The native relay and peer.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The development tool behind `cargo xtask`.
+fn main() {}
