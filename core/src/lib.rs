@@ -8,3 +8,9 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+pub mod bits;
+pub mod key;
+pub mod layout;
+pub mod rng;
+pub mod time;
