@@ -1,0 +1,3 @@
+//! The native half of Tombolo: everything that needs sockets, files and a clock.
+
+pub mod rtc;
