@@ -9,8 +9,11 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod bencode;
 pub mod bits;
 pub mod key;
 pub mod layout;
 pub mod rng;
+pub mod slices;
 pub mod time;
+pub mod wire;
