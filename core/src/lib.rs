@@ -16,4 +16,5 @@ pub mod layout;
 pub mod rng;
 pub mod slices;
 pub mod time;
+pub mod tracker;
 pub mod wire;

@@ -2,6 +2,10 @@
 //!
 //! Nothing here knows a torrent: what a message names is checked by the swarm's [`Layout`](crate::layout::Layout).
 
+pub mod dont_have;
+pub mod extended;
+pub mod fast;
 pub mod frame;
 pub mod handshake;
 pub mod message;
+pub mod metadata;

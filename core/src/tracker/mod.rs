@@ -1,0 +1,3 @@
+//! Trackers: the codecs of their three protocols, for the client's side and the server's, and the server's table.
+
+pub mod query;
