@@ -1,2 +1,61 @@
-//! The development tool behind `cargo xtask`.
-fn main() {}
+//! The development tool behind `cargo xtask`: builds the browser's engine, starts the demo, runs every test.
+//!
+//! It is a plain program over `std` so that it compiles quickly on a fresh machine; the one large dependency is the
+//! wasm-bindgen library, which spares everybody an installed command of exactly the same version.
+
+mod bench;
+mod command;
+mod console;
+mod demo;
+mod fuzz;
+mod no_std;
+mod place;
+mod purity;
+mod setup;
+mod size;
+mod suites;
+mod tally;
+mod toolchain;
+mod wasm;
+
+use console::Console;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  run     build the page and the relay, start both with a second native peer, print the address to open
+  test    install what the tests need, run all of them, end with the count
+  wasm    build the browser's engine into www/pkg
+  bench   measure the paths through tab and relay, print the table
+  fuzz    let every fuzz target run for a short while (a number after it: seconds for each)
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let console = Console::new();
+    let result = match command.as_str() {
+        "run" => demo::run(&console, &rest),
+        "test" => suites::run(&console, &rest),
+        "wasm" => wasm::build(&console).map(|_| ()),
+        "bench" => bench::run(&console, &rest),
+        "fuzz" => fuzz::run(&console, &rest),
+        "" | "help" | "-h" | "--help" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => {
+            eprintln!("no command `{other}`\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console.say(&format!("failed: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}

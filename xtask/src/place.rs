@@ -1,0 +1,38 @@
+//! Where things are: everything is found from this crate's own folder, whatever the current directory.
+
+use std::path::{Path, PathBuf};
+
+/// The workspace's root.
+pub(crate) fn root() -> PathBuf {
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    own.parent().map_or_else(|| own.clone(), Path::to_path_buf)
+}
+
+/// Cargo's target folder; all that is generated goes below it.
+pub(crate) fn target() -> PathBuf {
+    let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    root().join(named.unwrap_or_else(|| "target".into()))
+}
+
+/// What wasm-bindgen writes and the page imports.
+pub(crate) fn package() -> PathBuf {
+    root().join("www/pkg")
+}
+
+/// The npm project of the browser tests, which also carries `wasm-opt`.
+pub(crate) fn browser_tests() -> PathBuf {
+    root().join("tests/browser")
+}
+
+/// The Python environment of the interop tests.
+pub(crate) fn venv() -> PathBuf {
+    target().join("venv")
+}
+
+/// The program `name` in `PATH`.
+pub(crate) fn which(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}

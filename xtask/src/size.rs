@@ -1,0 +1,57 @@
+//! The size of what a browser downloads before it can download anything else.
+
+use crate::command;
+use crate::place;
+use std::path::{Path, PathBuf};
+
+/// All of the page's scripts and wasm together, each compressed by itself as a server sends it.
+///
+/// Chosen so that the page is there within a second on a slow mobile connection; WebTorrent's bundle alone has 64 kB.
+pub(crate) const LIMIT: u64 = 200_000;
+
+/// Compressed bytes of all scripts and wasm below `www`, with the largest named.
+pub(crate) fn measure() -> Result<(u64, String), String> {
+    let mut files = Vec::new();
+    collect(&place::root().join("www"), &mut files)?;
+    let mut sizes = Vec::new();
+    for file in files {
+        sizes.push((compressed(&file)?, file));
+    }
+    sizes.sort_by(|one, other| other.cmp(one));
+    let total = sizes.iter().map(|(size, _)| size).sum();
+    let largest = sizes
+        .iter()
+        .take(4)
+        .map(|(size, file)| format!("{} {size}", name(file)));
+    Ok((total, largest.collect::<Vec<_>>().join(", ")))
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path
+            .extension()
+            .is_some_and(|kind| ["js", "mjs", "wasm"].iter().any(|known| kind == *known))
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn compressed(file: &Path) -> Result<u64, String> {
+    let mut gzip = command::program("gzip", &["-9", "-c"]);
+    let output = gzip.arg(file).output().map_err(|error| format!("gzip: {error}"))?;
+    if output.status.success() {
+        Ok(output.stdout.len() as u64)
+    } else {
+        Err(format!("gzip: {}", output.status))
+    }
+}
+
+fn name(file: &Path) -> String {
+    file.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
