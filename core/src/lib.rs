@@ -15,6 +15,7 @@ pub mod key;
 pub mod layout;
 pub mod rng;
 pub mod slices;
+pub mod swarm;
 pub mod time;
 pub mod tracker;
 pub mod wire;
