@@ -1,0 +1,315 @@
+// The client of the engine: `window.tombolo`. Starts the worker in which everything runs, carries commands to it and what it
+// reports back, and makes peer connections for it (rtc.js), since only pages can. It knows nothing of the protocol.
+
+import { readParameters } from './params.js';
+import { Negotiator } from './rtc.js';
+import { Torrent, TomboloError, typeOf } from './torrent.js';
+
+/** Events kept for `probe()`. */
+const EVENTS_KEPT = 500;
+/** How long `ready` waits for the service worker, in ms: without it everything but playing works. */
+const SERVICE_WORKER_MS = 5000;
+/** How often a service worker with open streams is reminded to live, in ms (browsers end idle ones after 30 s). */
+const KEEP_ALIVE_MS = 20_000;
+/** What the STUN servers default to away from loopback: tabs behind NAT find their outer address by one. */
+const DEFAULT_ICE = 'stun:stun.cloudflare.com:3478';
+const SETTINGS = 'tombolo.settings';
+
+/** The engine's client; see docs/js-api.md. */
+export class Client extends EventTarget {
+  #worker;
+  #negotiator;
+  #commands = new Map();
+  #nextCommand = 1;
+  #torrents = new Map();
+  #probes = new Map();
+  #first = Promise.withResolvers();
+  #booted = Promise.withResolvers();
+
+  constructor(location = window.location) {
+    super();
+    this.parameters = readParameters(location);
+    this.environment = { webrtc: 'RTCPeerConnection' in window, secure: window.isSecureContext, opfs: true, limit: null };
+    this.quota = null;
+    this.demo = null;
+    this.version = null;
+    this.relay = { url: null, state: 'off', ping: null, cache: null, transport: null, retry: null, natives: null, swarms: null };
+    this.settings = loadSettings();
+    this.ready = this.#start();
+    this.ready.catch(() => {});
+    this.#first.promise.catch(() => {});
+  }
+
+  /** All torrents, in the order they were added. */
+  get torrents() {
+    return [...this.#torrents.values()];
+  }
+
+  /** Adds a torrent by magnet link, info-hash, address of a .torrent, its bytes or its file; resolves once it is listed. */
+  async add(id, options = {}) {
+    const source = id instanceof Blob ? new Uint8Array(await id.arrayBuffer()) : id;
+    const text = typeof source === 'string' ? source.trim() : source;
+    return this.#listed(await this.#ask('add', { source: text, options, at: performance.now() }));
+  }
+
+  /** Makes a torrent of own files and seeds it; resolves once it is listed, while it is still being hashed. */
+  async seed(files, options = {}) {
+    const list = [...files].map((file) => ({ file, path: file.path ?? pathOf(file) }));
+    return this.#listed(await this.#ask('seed', { files: list, options, at: performance.now() }));
+  }
+
+  /** Opens file `index` of the first torrent in the player and plays it. */
+  async play(index) {
+    const torrent = await this.#first.promise;
+    await this.playTorrent(torrent, index);
+  }
+
+  /** Opens file `index` of a torrent in `video#player` and plays it, muted if the browser would refuse otherwise. */
+  async playTorrent(torrent, index) {
+    await Promise.all([this.ready, torrent.metadata()]);
+    torrent.describe(index);
+    const url = torrent.fileURL(index);
+    if (url === null) throw new TomboloError('insecure', 'Playing needs a secure page: open the https address, or localhost.');
+    const video = document.querySelector('video#player');
+    video.src = url;
+    try {
+      await video.play();
+    } catch (error) {
+      if (error.name !== 'NotAllowedError') throw error;
+      video.muted = true;
+      await video.play();
+    }
+  }
+
+  /** The address of file `index` of the first torrent at the service worker, null before the metadata. */
+  fileURL(index) {
+    return this.torrents[0]?.fileURL(index) ?? null;
+  }
+
+  /** Numbers of the first torrent, at most 100 ms old, or null. */
+  probe() {
+    const [torrent] = this.#torrents.values();
+    const probe = torrent && this.#probes.get(torrent.id);
+    if (!probe) return null;
+    const { events, ...numbers } = probe;
+    return structuredClone({
+      ...numbers,
+      origin: performance.timeOrigin,
+      visibility: document.visibilityState,
+      version: this.version,
+      events,
+    });
+  }
+
+  /** Changes settings: `{down, up}` in bytes a second or null, and what else the page keeps there. */
+  configure(changes) {
+    this.settings = { ...this.settings, ...changes };
+    saveSettings(this.settings);
+    return this.#ask('configure', { down: this.settings.down ?? null, up: this.settings.up ?? null });
+  }
+
+  /** Tries to reach the relay now instead of at the next try. */
+  reconnect() {
+    return this.#ask('reconnect', {});
+  }
+
+  async #start() {
+    const { trackers, relay, peers, loopback } = this.parameters;
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'tombolo' });
+    this.#worker.onmessage = ({ data }) => this.#receive(data);
+    this.#worker.onerror = (event) => this.#fail(new TomboloError('engine', event.message || 'The engine could not be loaded.'));
+    this.#negotiator = new Negotiator(this.#worker, this.#iceServers());
+    this.#worker.postMessage({
+      boot: {
+        base: new URL('.', document.baseURI).href,
+        timeOrigin: performance.timeOrigin,
+        webrtc: this.environment.webrtc,
+        tab: tabName(),
+        trackers, relay, peers, loopback,
+        down: this.settings.down ?? null,
+        up: this.settings.up ?? null,
+      },
+    });
+    document.addEventListener('visibilitychange', () => this.#showVisibility());
+    this.#openParameters();
+    await Promise.all([this.#booted.promise, this.#registerServiceWorker()]);
+  }
+
+  #iceServers() {
+    const { ice, loopback } = this.parameters;
+    if (ice === 'off' || (ice === null && loopback)) return [];
+    return [{ urls: ice ?? DEFAULT_ICE }];
+  }
+
+  /** Does what the address asks for. */
+  #openParameters() {
+    const { add, seed, play } = this.parameters;
+    const opened = [];
+    if (add !== null) opened.push(this.add(add, { named: true }));
+    if (seed !== null) opened.push(this.#ask('fetchseed', { ...seed, at: performance.now() }).then((id) => this.#listed(id)));
+    for (const promise of opened) promise.catch((error) => this.#refused(error));
+    if (play !== null) this.play(play).catch((error) => this.#refused(error));
+  }
+
+  #refused(error) {
+    this.#first.reject(error);
+    this.dispatchEvent(Object.assign(new Event('notice'), { error }));
+  }
+
+  async #registerServiceWorker() {
+    const container = navigator.serviceWorker;
+    if (!container) return;
+    container.addEventListener('message', ({ data, ports }) => data?.stream && this.#stream(data.stream, ports[0]));
+    const controlled = new Promise((resolve) => {
+      if (container.controller) resolve();
+      else container.addEventListener('controllerchange', resolve, { once: true });
+      setTimeout(resolve, SERVICE_WORKER_MS);
+    });
+    try {
+      await container.register(new URL('./sw.js', import.meta.url));
+      const registration = await Promise.race([container.ready, controlled.then(() => null)]);
+      if (!container.controller) registration?.active?.postMessage('claim');
+      await controlled;
+    } catch (error) {
+      console.warn('No service worker: files cannot be played while they arrive.', error);
+    }
+  }
+
+  /** A service worker asks for a file: hand its port to the engine, and keep it alive while it reads. */
+  #stream({ infoHash, file }, port) {
+    const torrent = this.torrents.find(({ snapshot }) => snapshot.infoHash === infoHash);
+    const described = torrent?.snapshot.files[file];
+    if (!described) return port.postMessage({ found: null });
+    const name = described.path[described.path.length - 1];
+    this.#worker.postMessage({ stream: { torrent: torrent.id, file, type: typeOf(name), name, port } }, [port]);
+  }
+
+  #keepAlive(streams) {
+    clearInterval(this.keeper);
+    if (streams > 0) this.keeper = setInterval(() => navigator.serviceWorker.controller?.postMessage('alive'), KEEP_ALIVE_MS);
+  }
+
+  #showVisibility() {
+    this.#worker.postMessage({ visible: document.visibilityState === 'visible' });
+  }
+
+  #ask(command, args, transfer = []) {
+    const id = this.#nextCommand++;
+    const { promise, resolve, reject } = Promise.withResolvers();
+    this.#commands.set(id, { resolve, reject });
+    this.#worker.postMessage({ command, id, ...args }, transfer);
+    return promise;
+  }
+
+  #fail(error) {
+    this.#booted.reject(error);
+    for (const { reject } of this.#commands.values()) reject(error);
+    this.#commands.clear();
+    this.dispatchEvent(Object.assign(new Event('notice'), { error }));
+  }
+
+  #receive(data) {
+    if (data.rtc) this.#negotiator.handle(data);
+    else if (data.probe) this.#takeProbe(data.probe);
+    else if (data.snapshot) this.#takeSnapshot(data);
+    else if (data.answer) this.#answer(data);
+    else if (data.relay) this.#takeRelay(data.relay);
+    else if (data.removed) this.#forget(data.removed);
+    else if (data.streams !== undefined) this.#keepAlive(data.streams);
+    else if (data.quota) this.quota = data.quota;
+    else if (data.booted) this.#boot(data.booted);
+    else if (data.failed) this.#fail(new TomboloError('engine', data.failed));
+  }
+
+  #boot({ version, opfs, limit }) {
+    this.version = version;
+    Object.assign(this.environment, { opfs, limit });
+    this.#showVisibility();
+    this.#booted.resolve();
+    this.dispatchEvent(new Event('change'));
+  }
+
+  #answer({ answer, value, error }) {
+    const command = this.#commands.get(answer);
+    this.#commands.delete(answer);
+    if (error) command?.reject(new TomboloError(error.code, error.message, error.details));
+    else command?.resolve(value);
+  }
+
+  #takeProbe(text) {
+    const { torrent, events, ...numbers } = JSON.parse(text);
+    const kept = this.#probes.get(torrent)?.events ?? [];
+    kept.push(...events);
+    if (kept.length > EVENTS_KEPT) kept.splice(0, kept.length - EVENTS_KEPT);
+    this.#probes.set(torrent, { ...numbers, events: kept });
+  }
+
+  #takeSnapshot({ snapshot: text, changes }) {
+    const { torrent: id, ...snapshot } = JSON.parse(text);
+    snapshot.version = this.version;
+    const known = this.#torrents.get(id);
+    if (known) known.update(snapshot, changes);
+    const torrent = known ?? this.#list(id, snapshot, changes);
+    this.dispatchEvent(Object.assign(new Event('snapshot'), { torrent }));
+  }
+
+  #list(id, snapshot, changes) {
+    const ask = (command, args) => this.#ask(command, { torrent: id, ...args });
+    const torrent = new Torrent(id, snapshot, ask);
+    if (changes) torrent.update(snapshot, changes);
+    torrent.play = (index) => this.playTorrent(torrent, index);
+    this.#torrents.set(id, torrent);
+    this.#first.resolve(torrent);
+    this.dispatchEvent(new Event('change'));
+    return torrent;
+  }
+
+  #listed(id) {
+    return this.#torrents.get(id);
+  }
+
+  #forget(id) {
+    this.#torrents.delete(id);
+    this.#probes.delete(id);
+    this.dispatchEvent(new Event('change'));
+  }
+
+  #takeRelay(text) {
+    Object.assign(this.relay, JSON.parse(text));
+    this.dispatchEvent(new Event('change'));
+  }
+}
+
+function pathOf(file) {
+  return (file.webkitRelativePath || file.name).split('/').filter((part) => part !== '');
+}
+
+/** A name that this tab keeps across reloads: it finds its own storage again by it. */
+function tabName() {
+  try {
+    const name = sessionStorage.getItem('tombolo.tab') ?? crypto.getRandomValues(new Uint32Array(2)).join('');
+    sessionStorage.setItem('tombolo.tab', name);
+    return name;
+  } catch {
+    return 'none';
+  }
+}
+
+function loadSettings() {
+  try {
+    return { down: null, up: null, ...JSON.parse(localStorage.getItem(SETTINGS) ?? '{}') };
+  } catch {
+    return { down: null, up: null };
+  }
+}
+
+function saveSettings(settings) {
+  try {
+    localStorage.setItem(SETTINGS, JSON.stringify(settings));
+  } catch {
+    // A page that may not keep settings still has them until it is closed.
+  }
+}
+
+export const client = new Client();
+window.tombolo = client;

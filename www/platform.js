@@ -1,0 +1,128 @@
+// What the engine needs of the browser where the browser's own interface is simplest to use from here. Mechanism only.
+
+/** Reads `url` whole; rejects over `limit` bytes. `init` as fetch takes it. */
+export async function fetchBytes(url, limit, init = {}) {
+  const response = await fetch(url, { ...init, credentials: 'omit', referrerPolicy: 'no-referrer' });
+  const chunks = [];
+  let length = 0;
+  const reader = response.body?.getReader();
+  for (let part; reader && !(part = await reader.read()).done; ) {
+    length += part.value.length;
+    if (length > limit) {
+      reader.cancel();
+      throw new Error(`more than ${limit} bytes`);
+    }
+    chunks.push(part.value);
+  }
+  return { status: response.status, bytes: new Uint8Array(await new Blob(chunks).arrayBuffer()) };
+}
+
+/** Fetches `url` into a blob, which the browser keeps out of memory when it is large; `progress` is told 0…1 where known. */
+export async function fetchBlob(url, progress) {
+  const response = await fetch(url, { credentials: 'omit', referrerPolicy: 'no-referrer' });
+  if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  const total = Number(response.headers.get('content-length')) || null;
+  let read = 0;
+  const counted = new TransformStream({
+    transform(chunk, controller) {
+      read += chunk.length;
+      if (total) progress(Math.min(read / total, 1));
+      controller.enqueue(chunk);
+    },
+  });
+  return new Response(response.body.pipeThrough(counted)).blob();
+}
+
+/**
+ * The folder in which this tab keeps a torrent. Two tabs may have the same torrent: each holds the lock of its own folder, and
+ * a reloaded tab waits for the one it had. Resolves with `{folder, release}`, or null where nothing can be kept.
+ */
+export async function claimFolder(infoHash, tab) {
+  const root = await navigator.storage?.getDirectory?.().catch(() => null);
+  if (!root || !('createSyncAccessHandle' in FileSystemFileHandle.prototype)) return null;
+  const before = await lastFolder(root, infoHash, tab);
+  const names = Array.from({ length: 16 }, (_, n) => (n ? `${infoHash}.${n}` : infoHash));
+  if (before !== null) names.unshift(before);
+  for (const [index, name] of names.entries()) {
+    const release = await lock(`tombolo ${name}`, before !== null && index === 0 ? WAIT_MS : 0);
+    if (!release) continue;
+    const folder = await root.getDirectoryHandle(name, { create: true });
+    await writeText(folder, 'tab', tab);
+    return { folder, release, remove: () => root.removeEntry(name, { recursive: true }) };
+  }
+  return null;
+}
+
+/** How long a reloaded tab waits for its former self to let go of its folder, in ms. */
+const WAIT_MS = 3000;
+
+/** The folder of that torrent which this tab had before it was reloaded. */
+async function lastFolder(root, infoHash, tab) {
+  for await (const [name, folder] of root.entries()) {
+    if (folder.kind !== 'directory' || !name.startsWith(infoHash)) continue;
+    if ((await readText(folder, 'tab')) === tab) return name;
+  }
+  return null;
+}
+
+/** Takes a lock until `release` is called or the tab ends; null if it is not free within `wait` ms. */
+function lock(name, wait) {
+  return new Promise((resolve) => {
+    const options = wait > 0 ? { signal: AbortSignal.timeout(wait) } : { ifAvailable: true };
+    const hold = (held) => (held ? new Promise((release) => resolve(release)) : resolve(null));
+    navigator.locks.request(name, options, hold).catch(() => resolve(null));
+  });
+}
+
+/** Writes a small file whole. */
+export async function writeText(folder, name, text) {
+  await writeBytes(folder, name, new TextEncoder().encode(text));
+}
+
+/** Writes a small file whole. */
+export async function writeBytes(folder, name, bytes) {
+  const file = await folder.getFileHandle(name, { create: true });
+  const access = await file.createSyncAccessHandle();
+  try {
+    access.truncate(0);
+    access.write(bytes, { at: 0 });
+    access.flush();
+  } finally {
+    access.close();
+  }
+}
+
+/** The bytes of a small file, null when it is not there. */
+export async function readBytes(folder, name) {
+  try {
+    const file = await (await folder.getFileHandle(name)).getFile();
+    return new Uint8Array(await file.arrayBuffer());
+  } catch {
+    return null;
+  }
+}
+
+async function readText(folder, name) {
+  const bytes = await readBytes(folder, name);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+/** Opens a stored file for reading and writing, made if need be. */
+export async function openAccess(folder, name) {
+  return (await folder.getFileHandle(name, { create: true })).createSyncAccessHandle();
+}
+
+/** A stored file as a File, without a copy. */
+export async function openFile(folder, name) {
+  return (await folder.getFileHandle(name)).getFile();
+}
+
+/** The names in a folder. */
+export async function listNames(folder) {
+  return Array.fromAsync(folder.keys());
+}
+
+/** How much this origin stores and may store. */
+export async function estimate() {
+  return (await navigator.storage?.estimate?.().catch(() => null)) ?? null;
+}

@@ -1,0 +1,91 @@
+// The engine's worker: loads the wasm engine and passes messages between it and the page. What they mean, the engine knows.
+
+import init, { Engine } from './pkg/tombolo_web.js';
+
+/** What the engine calls to speak to the page. */
+const host = {
+  report: (kind, text) => postMessage({ [kind]: text }),
+  snapshot: (snapshot, changes) =>
+    postMessage({ snapshot, changes }, changes ? [changes.map.buffer, changes.counts.buffer, changes.source.buffer] : []),
+  negotiate: (rtc, offer, sdp) => postMessage({ rtc, offer, sdp }),
+};
+
+/** Channels whose messages the page forwards, by offer: each looks to the engine like the channel itself. */
+const forwarded = new Map();
+
+class ForwardedChannel {
+  readyState = 'connecting';
+  bufferedAmount = 0;
+  bufferedAmountLowThreshold = 0;
+
+  constructor(offer) {
+    this.offer = offer;
+  }
+
+  send(data) {
+    const copy = data.slice().buffer;
+    this.bufferedAmount += copy.byteLength;
+    postMessage({ rtc: 'send', offer: this.offer, data: copy }, [copy]);
+  }
+
+  close() {
+    this.readyState = 'closed';
+    forwarded.delete(this.offer);
+  }
+
+  buffered(amount) {
+    const before = this.bufferedAmount;
+    this.bufferedAmount = amount;
+    if (before > this.bufferedAmountLowThreshold && amount <= this.bufferedAmountLowThreshold) this.onbufferedamountlow?.();
+  }
+}
+
+let engine = null;
+const early = [];
+
+function forward(message) {
+  const channel = forwarded.get(message.offer) ?? new ForwardedChannel(message.offer);
+  if (message.rtc === 'forward' && !message.open) {
+    forwarded.set(message.offer, channel);
+    engine.channel(message.offer, channel);
+  } else if (message.rtc === 'forward') {
+    channel.readyState = 'open';
+    channel.onopen?.();
+  } else if (message.rtc === 'message') channel.onmessage?.(message);
+  else if (message.rtc === 'buffered') channel.buffered(message.amount);
+  else if (message.rtc === 'gone') {
+    channel.readyState = 'closed';
+    channel.onclose?.();
+  }
+}
+
+function receive(message) {
+  if (message.rtc === 'channel') engine.channel(message.offer, message.channel);
+  else if (message.rtc === 'described') engine.described(message.offer, message.sdp);
+  else if (message.rtc === 'failed') engine.unconnected(message.offer);
+  else if (message.rtc) forward(message);
+  else if (message.command) command(message);
+  else if (message.stream) engine.stream(message.stream);
+  else if (message.visible !== undefined) engine.visible(message.visible);
+}
+
+async function command({ command, id, ...args }) {
+  try {
+    postMessage({ answer: id, value: await engine.command(command, args) });
+  } catch (error) {
+    postMessage({ answer: id, error: error?.code ? error : { code: 'engine', message: String(error?.message ?? error) } });
+  }
+}
+
+onmessage = async ({ data }) => {
+  if (!data.boot) return engine ? receive(data) : early.push(data);
+  try {
+    await init();
+    const started = await Engine.start(data.boot, host);
+    postMessage({ booted: started.description });
+    engine = started.engine;
+    for (const message of early.splice(0)) receive(message);
+  } catch (error) {
+    postMessage({ failed: `The engine could not be started: ${error?.message ?? error}` });
+  }
+};
