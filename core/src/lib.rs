@@ -11,6 +11,7 @@ extern crate std;
 
 pub mod bencode;
 pub mod bits;
+pub mod door;
 pub mod key;
 pub mod layout;
 pub mod rng;

@@ -1,0 +1,306 @@
+//! The door of a connection: both handshakes, before any swarm is known.
+//!
+//! A machine without I/O: bytes in, bytes out. Whoever answers the door learns which swarm is asked for, and only then says under which name
+//! it answers, or shuts the door by dropping it. Invariant: at most [`MAX_WAITING`] bytes are held.
+
+use crate::key::{PeerId, SwarmKey};
+use crate::wire::handshake::{Handshake, Reserved};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+
+/// How many bytes a peer may send before its handshake is answered: its handshake and what it may say at once.
+pub const MAX_WAITING: usize = 64 * 1024;
+
+/// The two handshakes of one connection.
+#[derive(Debug)]
+pub struct Door {
+    state: State,
+    /// What was received and not yet understood.
+    waiting: Vec<u8>,
+    output: Option<Bytes>,
+}
+
+/// Where the door stands. It never goes back.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// A peer came and has not named a swarm.
+    Incoming,
+    /// It named this swarm and waits for our answer.
+    Asked(SwarmKey),
+    /// Our handshake is sent, its own is not whole.
+    Answering { swarm: SwarmKey, local: PeerId },
+    /// Done.
+    Open,
+}
+
+/// What the bytes received so far come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// More bytes are needed.
+    More,
+    /// A peer asks for this swarm: [`admit`](Door::admit) it or drop the door.
+    Asked(SwarmKey),
+    /// Both handshakes are done (ours may still be in [`take_output`](Door::take_output)).
+    Open(Greeting),
+}
+
+/// What the other side said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// The swarm both want to talk about.
+    pub swarm: SwarmKey,
+    /// The other's name.
+    pub peer_id: PeerId,
+    /// The extensions it speaks.
+    pub reserved: Reserved,
+    /// What it sent after its handshake.
+    pub rest: Bytes,
+}
+
+/// Why the connection is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorError {
+    /// It does not speak BitTorrent.
+    NotBitTorrent,
+    /// It answers for another swarm.
+    Swarm {
+        /// The one asked for.
+        expected: SwarmKey,
+        /// The one it names.
+        received: SwarmKey,
+    },
+    /// It is ourselves.
+    Ourselves,
+    /// It sent more than [`MAX_WAITING`] bytes without waiting for our answer.
+    Flood,
+}
+
+impl Door {
+    /// The door of a connection that we opened, to talk about `swarm` under the name `local`.
+    pub fn outgoing(swarm: SwarmKey, local: PeerId) -> Self {
+        Self {
+            state: State::Answering { swarm, local },
+            waiting: Vec::new(),
+            output: Some(greet(swarm, local)),
+        }
+    }
+
+    /// The door of a connection that was opened to us.
+    pub const fn incoming() -> Self {
+        Self {
+            state: State::Incoming,
+            waiting: Vec::new(),
+            output: None,
+        }
+    }
+
+    /// What is to be sent.
+    pub const fn take_output(&mut self) -> Option<Bytes> {
+        self.output.take()
+    }
+
+    /// Takes what was received. Once open there is nothing more to give to it.
+    pub fn receive(&mut self, data: Bytes) -> Result<Progress, DoorError> {
+        // Of the bytes after the handshake, those in `data` need no copy.
+        let lacking = Handshake::LEN.saturating_sub(self.waiting.len()).min(data.len());
+        self.waiting.extend_from_slice(&data[..lacking]);
+        self.advance(data.slice(lacking..))
+    }
+
+    /// Answers a peer that asked for a swarm, under the name `local`.
+    pub fn admit(&mut self, local: PeerId) -> Result<Progress, DoorError> {
+        if let State::Asked(swarm) = self.state {
+            self.state = State::Answering { swarm, local };
+            self.output = Some(greet(swarm, local));
+        }
+        self.advance(Bytes::new())
+    }
+
+    fn advance(&mut self, rest: Bytes) -> Result<Progress, DoorError> {
+        let head = self.waiting.get(..Handshake::LEN).unwrap_or(&self.waiting);
+        let named = Handshake::swarm(head).map_err(|_| DoorError::NotBitTorrent)?;
+        match (self.state, named) {
+            (State::Open, _) | (_, None) => Ok(Progress::More),
+            (State::Incoming, Some(swarm)) => {
+                self.state = State::Asked(swarm);
+                self.keep(&rest)?;
+                Ok(Progress::Asked(swarm))
+            }
+            (State::Asked(_), Some(_)) => {
+                self.keep(&rest)?;
+                Ok(Progress::More)
+            }
+            (State::Answering { swarm, .. }, Some(received)) if swarm != received => Err(DoorError::Swarm {
+                expected: swarm,
+                received,
+            }),
+            (State::Answering { local, .. }, Some(_)) => self.open(local, rest),
+        }
+    }
+
+    fn open(&mut self, local: PeerId, rest: Bytes) -> Result<Progress, DoorError> {
+        let Some((handshake, held)) = self.waiting.split_first_chunk() else {
+            return Ok(Progress::More);
+        };
+        let handshake = Handshake::decode(handshake).map_err(|_| DoorError::NotBitTorrent)?;
+        if handshake.peer_id == local {
+            return Err(DoorError::Ourselves);
+        }
+        let rest = if held.is_empty() {
+            rest
+        } else {
+            [held, &rest].concat().into()
+        };
+        self.state = State::Open;
+        self.waiting = Vec::new();
+        Ok(Progress::Open(Greeting {
+            swarm: handshake.swarm,
+            peer_id: handshake.peer_id,
+            reserved: handshake.reserved,
+            rest,
+        }))
+    }
+
+    /// Holds what follows a handshake that is not answered yet.
+    fn keep(&mut self, rest: &[u8]) -> Result<(), DoorError> {
+        if self.waiting.len() + rest.len() > MAX_WAITING {
+            return Err(DoorError::Flood);
+        }
+        self.waiting.extend_from_slice(rest);
+        Ok(())
+    }
+}
+
+fn greet(swarm: SwarmKey, peer_id: PeerId) -> Bytes {
+    let reserved = Reserved::OURS;
+    let handshake = Handshake {
+        reserved,
+        swarm,
+        peer_id,
+    };
+    Bytes::copy_from_slice(&handshake.encode())
+}
+
+impl fmt::Display for DoorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBitTorrent => f.write_str("it does not speak BitTorrent"),
+            Self::Swarm { expected, received } => write!(f, "it answers for {received}, not {expected}"),
+            Self::Ourselves => f.write_str("it is ourselves"),
+            Self::Flood => write!(f, "it sent more than {MAX_WAITING} bytes before it was answered"),
+        }
+    }
+}
+
+impl core::error::Error for DoorError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use alloc::vec;
+
+    const SWARM: SwarmKey = SwarmKey([5; 20]);
+    const HERE: PeerId = PeerId([1; 20]);
+    const THERE: PeerId = PeerId([2; 20]);
+
+    fn greeting(rest: &[u8]) -> Greeting {
+        Greeting {
+            swarm: SWARM,
+            peer_id: THERE,
+            reserved: Reserved::OURS,
+            rest: Bytes::copy_from_slice(rest),
+        }
+    }
+
+    /// Gives `bytes` to a door in random parts; the greeting it ends with, with what was not given yet joined to it.
+    fn give(door: &mut Door, bytes: &[u8], rng: &mut Rng) -> Greeting {
+        let mut rest = Bytes::copy_from_slice(bytes);
+        loop {
+            let part = rest.split_to((1 + rng.below(40)).min(rest.len()));
+            let mut progress = door.receive(part).unwrap();
+            if let Progress::Asked(swarm) = progress {
+                assert_eq!(swarm, SWARM);
+                assert_eq!(door.take_output(), None);
+                for _ in 0..rng.below(3) {
+                    let early = rest.split_to(rng.below(40).min(rest.len()));
+                    assert_eq!(door.receive(early), Ok(Progress::More));
+                }
+                progress = door.admit(HERE).unwrap();
+                assert_eq!(door.take_output(), Some(greet(SWARM, HERE)));
+            }
+            if let Progress::Open(mut greeting) = progress {
+                greeting.rest = [&greeting.rest[..], &rest].concat().into();
+                return greeting;
+            }
+        }
+    }
+
+    #[test]
+    fn both_sides_greet_whatever_the_cut() {
+        let bytes = [&greet(SWARM, THERE)[..], &[9; 100]].concat();
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            assert_eq!(
+                give(&mut Door::incoming(), &bytes, &mut rng),
+                greeting(&[9; 100]),
+                "seed {seed}"
+            );
+            let mut door = Door::outgoing(SWARM, HERE);
+            assert_eq!(door.take_output(), Some(greet(SWARM, HERE)));
+            assert_eq!(give(&mut door, &bytes, &mut rng), greeting(&[9; 100]), "seed {seed}");
+            assert_eq!(door.take_output(), None);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_waits_after_the_swarm_is_answered() {
+        let bytes = greet(SWARM, THERE);
+        let mut door = Door::incoming();
+        assert_eq!(door.receive(bytes.slice(..47)), Ok(Progress::More));
+        assert_eq!(door.receive(bytes.slice(47..48)), Ok(Progress::Asked(SWARM)));
+        assert_eq!(door.admit(HERE), Ok(Progress::More));
+        assert!(door.take_output().is_some());
+        assert_eq!(door.receive(bytes.slice(48..)), Ok(Progress::Open(greeting(&[]))));
+    }
+
+    #[test]
+    fn a_wrong_greeting_is_refused() {
+        let other = SwarmKey([6; 20]);
+        let outgoing = || Door::outgoing(SWARM, HERE);
+        let swarm = DoorError::Swarm {
+            expected: SWARM,
+            received: other,
+        };
+        let table = [
+            (
+                outgoing(),
+                Bytes::from_static(b"HTTP/1.1 400"),
+                DoorError::NotBitTorrent,
+            ),
+            (
+                Door::incoming(),
+                Bytes::from_static(b"\x13bitTorrent"),
+                DoorError::NotBitTorrent,
+            ),
+            (outgoing(), greet(other, THERE).slice(..48), swarm),
+            (outgoing(), greet(SWARM, HERE), DoorError::Ourselves),
+        ];
+        for (mut door, bytes, error) in table {
+            assert_eq!(door.receive(bytes), Err(error));
+        }
+        let mut door = Door::incoming();
+        assert_eq!(door.receive(greet(SWARM, HERE)), Ok(Progress::Asked(SWARM)));
+        assert_eq!(door.admit(HERE), Err(DoorError::Ourselves));
+    }
+
+    #[test]
+    fn a_flood_before_the_answer_is_refused() {
+        let mut door = Door::incoming();
+        assert_eq!(door.receive(greet(SWARM, THERE)), Ok(Progress::Asked(SWARM)));
+        let part = Bytes::from(vec![0; MAX_WAITING - Handshake::LEN]);
+        assert_eq!(door.receive(part), Ok(Progress::More));
+        assert_eq!(door.receive(Bytes::from_static(&[0])), Err(DoorError::Flood));
+    }
+}
