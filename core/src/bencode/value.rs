@@ -108,6 +108,26 @@ impl<'a> Dict<'a> {
     }
 }
 
+impl<'a> Dict<'a> {
+    /// The values of several keys. O(length of the dictionary), once for all.
+    pub fn fields<const N: usize>(&self, keys: [&str; N]) -> [Option<Value<'a>>; N] {
+        let mut values = [None; N];
+        for (found, value) in self.clone() {
+            if let Some(place) = keys.iter().position(|key| key.as_bytes() == found) {
+                values[place] = Some(value);
+            }
+        }
+        values
+    }
+}
+
+impl<'a> Tokens<'a> {
+    /// The whole value that is next, passed over; none at the end of a list, a dictionary or the walk.
+    pub fn value(&mut self) -> Option<Value<'a>> {
+        self.0.value()
+    }
+}
+
 impl<'a> Iterator for Dict<'a> {
     type Item = (&'a [u8], Value<'a>);
 
