@@ -1,0 +1,79 @@
+// Notices stand above the view whose cause they are. Most follow from what the client and the snapshot say; the engine
+// adds those only it can know. Each keeps its place and its node while it lasts, so that nothing jumps or is read twice.
+import { bdi, button, byId, el, setText } from './dom.js';
+import { ratio } from './format.js';
+import { noticeWords } from './words.js';
+
+const TRIES = 3;
+
+/** The notices of the page and of the torrent that is open (or null), as `{code, details}`. */
+export function currentNotices(client, snapshot, online = navigator.onLine) {
+  const out = [];
+  const { environment = {} } = client;
+  if (!online) out.push({ code: 'offline', details: {} });
+  if (environment.secure === false) out.push({ code: 'insecure', details: { limit: environment.limit } });
+  else if (environment.webrtc === false) out.push({ code: 'webrtc-missing', details: {} });
+  const relay = client.relay;
+  if (online && relay?.state === 'gone' && snapshot) out.push({ code: 'relay-gone', details: { host: hostOf(relay.url), retry: relay.retry } });
+  if (snapshot) out.push(...(snapshot.notices ?? []), ...derived(snapshot, online));
+  const seen = new Set();
+  return out.filter(({ code }) => !seen.has(code) && seen.add(code));
+}
+
+function derived(s, online) {
+  const out = [];
+  const failing = s.trackers?.find(tracker => tracker.failures >= TRIES);
+  if (failing && online && s.phase !== 'done') {
+    out.push({ code: 'tracker', details: { url: failing.url, failures: failing.failures, error: failing.error, connected: s.peers.length } });
+  }
+  const absent = s.phase === 'downloading' && s.peers.length && s.availability < 1 ? absentPieces(s) : 0;
+  if (absent) out.push({ code: 'availability', details: { availability: ratio(s.availability), absent, pieces: s.pieces } });
+  return out;
+}
+
+function absentPieces(s) {
+  let absent = 0;
+  for (let piece = 0; piece < s.pieces; piece++) if (s.counts[piece] === 0 && s.map[piece] !== 255) absent++;
+  return absent;
+}
+
+function hostOf(url) {
+  try {
+    return new URL(url).host;
+  } catch {
+    return 'the relay';
+  }
+}
+
+/** Shows notices in #notices; `act(id)` is called for their buttons. */
+export class Notices {
+  constructor(act) {
+    this.box = byId('notices');
+    this.act = act;
+    this.shown = new Map();
+  }
+
+  show(notices) {
+    const now = notices.map(noticeWords);
+    for (const [code, node] of this.shown) {
+      if (now.some(notice => notice.code === code)) continue;
+      node.box.remove();
+      this.shown.delete(code);
+    }
+    for (const notice of now) {
+      const node = this.shown.get(notice.code) ?? this.add(notice);
+      setText(node.title, notice.title);
+      setText(node.text, notice.text);
+    }
+  }
+
+  add({ code, level, actions }) {
+    const title = el('h2'), text = bdi();
+    const buttons = actions.slice(0, 2).map(([id, label]) => button(label, () => this.act(id)));
+    const box = el('div', { class: level === 'know' ? 'notice know' : 'notice', 'data-code': code }, title, el('p', {}, text), ...(buttons.length ? [el('div', { class: 'acts' }, ...buttons)] : []));
+    this.box.append(box);
+    const node = { box, title, text };
+    this.shown.set(code, node);
+    return node;
+  }
+}

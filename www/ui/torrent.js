@@ -1,0 +1,281 @@
+// One torrent: title and actions, readouts, graph, strip, map, files, peers, trackers, player, link to share.
+import { byId, button, el, rebuild, say, setAttr, setHidden, setOff, isOff, setText } from './dom.js';
+import { bytes, bytesOf, pieceSize, plural, rate, shortHash } from './format.js';
+import { Files, firstPlayable } from './files.js';
+import { Graph, History } from './graph.js';
+import { isComplete, subline } from './list.js';
+import { PieceMap } from './map.js';
+import { Peers, Trackers } from './peers.js';
+import { Readouts } from './readouts.js';
+import { ShareBar } from './share.js';
+import { Steps } from './steps.js';
+import { Strip } from './strip.js';
+
+const PHASES = [['random-first', 'random first'], ['rarest-first', 'rarest first'], ['endgame', 'endgame']];
+
+export class TorrentView {
+  /** `act` = {fail(error), remove(torrent)}. */
+  constructor(client, act) {
+    Object.assign(this, { client, act });
+    this.memory = new WeakMap();
+    this.readouts = new Readouts(byId('readouts'));
+    this.graph = new Graph(byId('graph'));
+    this.strip = new Strip(byId('strip'), { scale: byId('strip-scale') });
+    this.share = new ShareBar(byId('share'));
+    this.map = new PieceMap({ box: byId('map'), legend: byId('legend'), select: byId('map-view') });
+    this.files = new Files({
+      select: (indices, priority) => this.selected(indices, priority),
+      play: index => this.play(index),
+      save: index => this.save([index]),
+    });
+    this.peers = new Peers();
+    this.trackers = new Trackers();
+    this.steps = new Steps(byId('steps'));
+    this.stripAdding = new Strip(byId('strip-adding'));
+    this.tabs();
+    this.links();
+    this.player();
+    byId('adding-cancel').addEventListener('click', () => this.act.remove(this.torrent, true));
+  }
+
+  /** What the page remembers of a torrent: when it came, and its speeds. */
+  remembered(torrent) {
+    let known = this.memory.get(torrent);
+    if (!known) this.memory.set(torrent, known = { since: performance.now(), history: new History(), shown: null });
+    return known;
+  }
+
+  /** Takes a sample of every torrent's rates, also of those not shown. */
+  sample(torrent, now = performance.now()) {
+    return this.remembered(torrent).history.add(torrent.snapshot, now);
+  }
+
+  /** Shows a torrent; `adding` in the short form. */
+  update(torrent) {
+    const s = torrent.snapshot, { since, history } = this.remembered(torrent);
+    if (this.torrent !== torrent) {
+      this.torrent = torrent;
+      setHidden(byId('give'), true);
+      this.sharing = false;
+      this.closePlayer();
+    }
+    const elapsed = performance.now() - since;
+    if (s.phase === 'adding') {
+      this.updateAdding(s, elapsed);
+      return;
+    }
+    const give = s.own ?? (s.phase === 'hashing' || (s.seeding && s.received === 0));
+    const done = isComplete(s);
+    setText(byId('name').firstChild, s.name || s.infoHash);
+    const parts = [plural(s.files.filter(file => !file.pad).length, 'file'), bytes(s.length), `${plural(s.pieces, 'piece')} of ${pieceSize(s.pieceLength)}`];
+    if (s.private) parts.push('private');
+    if (s.infoHash && s.phase !== 'hashing') parts.push([shortHash(s.infoHash), 'mono opt']);
+    subline(byId('sub'), parts);
+    this.actions(s, give, done);
+    this.giveLink(s, give);
+    if (history.samples.length === 0) this.sample(torrent);
+    this.readouts.update(s, give, elapsed);
+    this.graph.show(history, give);
+    const out = give || done;
+    setText(byId('bytes-title'), out ? 'Where bytes go' : 'Where bytes come from');
+    setText(byId('bytes-now'), movesNow(s, out));
+    this.strip.update({ snapshot: s, relay: this.client.relay, mode: stripMode(s, out), webrtc: this.client.environment?.webrtc });
+    this.share.update(s.sources, give);
+    this.phase(s, give, done);
+    this.map.update(s);
+    this.files.update(s);
+    this.peers.update(s);
+    this.trackers.update(s);
+  }
+
+  updateAdding(s, elapsed) {
+    setText(byId('adding-name').firstChild, s.name || s.infoHash);
+    setText(byId('adding-sub'), s.name && !s.nameConfirmed ? 'name from the link, not confirmed yet' : s.name ? '' : 'no name in the link');
+    this.steps.update(s, elapsed);
+    this.stripAdding.update({ snapshot: s, relay: this.client.relay, mode: 'adding', webrtc: this.client.environment?.webrtc });
+  }
+
+  /** The order of choice in words. */
+  phase(s, give, done) {
+    const phases = done && !give ? [...PHASES, ['done', 'complete']] : give ? [] : PHASES;
+    const now = done ? 'done' : s.order;
+    rebuild(byId('phase'), `${phases.length}${now}`, () => phases.map(([key, text]) => el('li', { 'aria-current': key === now ? 'step' : null }, text)));
+  }
+
+  actions(s, give, done) {
+    const box = byId('acts');
+    const film = firstPlayable(s.files);
+    const paused = s.phase === 'paused';
+    rebuild(box, [give, done, !!film, paused, s.phase === 'hashing'].join(), () => {
+      const pause = paused ? button('Resume', () => this.togglePause()) : button('Pause', () => this.togglePause(), { icon: 'pause' });
+      this.saveAllButton = button('Save all', () => isOff(this.saveAllButton) || this.saveAll());
+      if (give) return [button(s.phase === 'hashing' ? 'Cancel' : 'Stop sharing', () => this.act.remove(this.torrent, true))];
+      const main = film ? [button('Play', () => this.play(firstPlayable(this.torrent.snapshot.files).index), { kind: 'btn go', icon: 'play' })] : [];
+      if (!film && done) this.saveAllButton.classList.add('go');
+      return [...main, ...(done && !paused ? [] : [pause]), this.saveAllButton, button('Share', () => this.toggleShare())];
+    });
+    if (this.saveAllButton) {
+      const files = savable(s.files);
+      setText(this.saveAllButton.firstChild, s.files.filter(file => !file.pad).length === 1 ? 'Save file' : 'Save all');
+      setOff(this.saveAllButton, files.length ? null : 'No file is complete yet');
+    }
+  }
+
+  giveLink(s, give) {
+    const box = byId('give');
+    setHidden(box, !give && !this.sharing);
+    setHidden(byId('give-link'), s.phase === 'hashing');
+    const lead = s.phase === 'hashing' ? `Preparing your files: ${bytesOf(s.hashed * s.length, s.length)} read. The link appears when all is read.`
+      : give ? 'Ready. Send the link; the other end needs only a browser.' : 'Send the link; the other end needs only a browser.';
+    setText(byId('give-lead'), lead);
+    const link = s.phase === 'hashing' ? '' : this.link();
+    if (byId('link').value !== link) byId('link').value = link;
+  }
+
+  link() {
+    return `${location.origin}${location.pathname}#${this.torrent.magnet ?? this.torrent.snapshot.magnet}`;
+  }
+
+  links() {
+    byId('copy-link').addEventListener('click', () => this.copyLink());
+    byId('copy-magnet').addEventListener('click', () => this.copy(this.torrent.magnet ?? this.torrent.snapshot.magnet, byId('copy-magnet')));
+    byId('link').addEventListener('focus', event => event.target.select());
+    byId('save-metainfo').addEventListener('click', async () => {
+      try {
+        const data = await this.torrent.metainfo();
+        saveBlob(new Blob([data], { type: 'application/x-bittorrent' }), `${this.torrent.snapshot.name}.torrent`);
+      } catch (error) {
+        this.act.fail(error);
+      }
+    });
+  }
+
+  copyLink() {
+    if (this.torrent.snapshot.phase !== 'hashing') this.copy(this.link(), byId('copy-link'));
+  }
+
+  async copy(text, at) {
+    const label = at.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const field = byId('link');
+      this.sharing = true;
+      setHidden(byId('give'), false);
+      field.focus();
+      field.select();
+      if (!document.execCommand('copy')) return;
+    }
+    say('Copied');
+    if (label === 'Copied') return;
+    setText(at, 'Copied');
+    setTimeout(() => setText(at, label), 1600);
+  }
+
+  toggleShare() {
+    this.sharing = !this.sharing;
+    setHidden(byId('give'), !this.sharing);
+    if (this.sharing) byId('link').focus();
+  }
+
+  togglePause() {
+    const paused = this.torrent.snapshot.phase === 'paused';
+    this.attempt(() => paused ? this.torrent.resume() : this.torrent.pause());
+  }
+
+  selected(indices, priority) {
+    this.attempt(() => indices.length === 1 ? this.torrent.setPriority(indices[0], priority) : this.torrent.select(indices, priority));
+  }
+
+  saveAll() {
+    this.save(savable(this.torrent.snapshot.files).map(file => file.index));
+  }
+
+  async save(indices) {
+    for (const index of indices) await this.attempt(() => this.torrent.save(index));
+  }
+
+  async attempt(what) {
+    try {
+      await what();
+    } catch (error) {
+      this.act.fail(error);
+    }
+  }
+
+  play(index) {
+    const file = this.torrent.snapshot.files[index];
+    setText(byId('player-name'), file.path[file.path.length - 1]);
+    this.showPlayer();
+    this.attempt(() => this.torrent.play ? this.torrent.play(index) : this.client.play(index));
+  }
+
+  /** The video element is in the document from the start and stays the same; only its box is shown and hidden. */
+  player() {
+    const video = byId('player');
+    video.addEventListener('loadstart', () => this.showPlayer());
+    byId('player-close').addEventListener('click', () => this.closePlayer());
+  }
+
+  showPlayer() {
+    setHidden(byId('player-box'), false);
+  }
+
+  get playing() {
+    return !byId('player-box').hidden;
+  }
+
+  closePlayer() {
+    if (!this.playing) return;
+    byId('player').pause();
+    setHidden(byId('player-box'), true);
+  }
+
+  /** Files, peers and trackers are tabs where the window is narrow. */
+  tabs() {
+    const tabs = ['files', 'peers', 'trackers'].map(name => ({ tab: byId(`tab-${name}`), part: byId(name) }));
+    const choose = (index, focus) => tabs.forEach(({ tab, part }, at) => {
+      setAttr(tab, 'aria-selected', String(at === index));
+      setAttr(tab, 'tabindex', at === index ? null : '-1');
+      part.classList.toggle('on', at === index);
+      if (focus && at === index) tab.focus();
+    });
+    const narrow = matchMedia('(max-width: 999px)');
+    const roles = () => tabs.forEach(({ tab, part }) => {
+      setAttr(part, 'role', narrow.matches ? 'tabpanel' : null);
+      setAttr(part, 'aria-labelledby', narrow.matches ? tab.id : `${part.id}-title`);
+    });
+    narrow.addEventListener('change', roles);
+    roles();
+    tabs.forEach(({ tab }, index) => {
+      tab.addEventListener('click', () => choose(index, false));
+      tab.addEventListener('keydown', event => {
+        const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (step) choose((index + step + tabs.length) % tabs.length, true);
+      });
+    });
+  }
+}
+
+const savable = files => files.filter(file => !file.pad && file.priority !== 'skip' && file.done >= file.length);
+
+function movesNow(s, out) {
+  if (s.phase === 'hashing') return 'nobody can ask yet';
+  const up = s.upRate ?? s.up;
+  if (out) return up >= 0.5 ? `${rate(up)} given now` : 'nothing moves now';
+  return s.down >= 0.5 ? `${rate(s.down)} now` : 'nothing moves now';
+}
+
+function stripMode(s, out) {
+  if (s.phase === 'hashing') return 'rest';
+  if (s.phase === 'paused') return 'paused';
+  return out ? 'give' : 'live';
+}
+
+/** Saves bytes under a name. */
+export function saveBlob(blob, name) {
+  const url = URL.createObjectURL(blob);
+  el('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
