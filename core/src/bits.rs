@@ -134,16 +134,23 @@ impl Bits {
 
     /// Its numbers, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(at, &word)| {
-            let mut rest = word;
-            core::iter::from_fn(move || {
-                (rest != 0).then(|| {
-                    let bit = rest.trailing_zeros() as usize;
-                    rest &= rest - 1;
-                    at * 64 + bit
-                })
-            })
-        })
+        self.words
+            .iter()
+            .enumerate()
+            .flat_map(|(at, &word)| numbers(at * 64, word))
+    }
+
+    /// Adds every number of `other`, a set below the same length.
+    pub fn union(&mut self, other: &Self) {
+        for (ours, theirs) in self.words.iter_mut().zip(&other.words) {
+            *ours |= theirs;
+        }
+    }
+
+    /// The numbers in this set and not in `other`, ascending.
+    pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = usize> + 'a {
+        let words = self.words.iter().zip(&other.words).map(|(ours, theirs)| ours & !theirs);
+        words.enumerate().flat_map(|(at, word)| numbers(at * 64, word))
     }
 
     /// Whether some number is in this set and not in `other`.
@@ -159,6 +166,17 @@ impl Bits {
             *last &= (1 << spare) - 1;
         }
     }
+}
+
+/// The numbers of the bits set in `word`, counted from `first`.
+fn numbers(first: usize, mut word: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        (word != 0).then(|| {
+            let bit = word.trailing_zeros() as usize;
+            word &= word - 1;
+            first + bit
+        })
+    })
 }
 
 #[cfg(test)]
@@ -206,5 +224,15 @@ mod tests {
         assert!(!bits.insert(3) && !bits.remove(3) && !bits.contains(1_000));
         assert_eq!(bits.words(), vec![0]);
         assert!(Bits::full(3).exceeds(&bits) && !bits.exceeds(&Bits::full(3)));
+    }
+
+    #[test]
+    fn union_and_difference() {
+        let (mut low, mut high) = (Bits::new(100), Bits::new(100));
+        (0..60).for_each(|index| assert!(low.insert(index)));
+        (50..100).for_each(|index| assert!(high.insert(index)));
+        assert_eq!(low.difference(&high).collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+        low.union(&high);
+        assert!(low.is_full());
     }
 }

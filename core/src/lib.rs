@@ -11,14 +11,18 @@ extern crate std;
 
 pub mod bencode;
 pub mod bits;
+pub mod config;
 pub mod door;
+pub mod event;
 pub mod key;
 pub mod layout;
 pub mod magnet;
 pub mod metainfo;
 mod percent;
 pub mod rng;
+pub mod session;
 pub mod slices;
+pub mod status;
 pub mod swarm;
 pub mod time;
 pub mod tracker;

@@ -40,6 +40,9 @@ pub struct ExtendedHandshake {
     pub port: Option<u16>,
     /// Whether the sender will download nothing (BEP 21).
     pub upload_only: bool,
+    /// Whether the sender offers what it can fetch from others, as a relay between swarms does. Our own key: a relay
+    /// must not take another relay's promise for a source.
+    pub relay: bool,
     /// The receiver's address as the sender sees it.
     pub your_ip: Option<IpAddr>,
 }
@@ -129,6 +132,9 @@ impl ExtendedHandshake {
                 .into_iter()
                 .for_each(|size| dict.integer("metadata_size", size.into()));
             self.port.into_iter().for_each(|port| dict.integer("p", port.into()));
+            if self.relay {
+                dict.integer("relay", 1);
+            }
             self.reqq.into_iter().for_each(|reqq| dict.integer("reqq", reqq.into()));
             if self.upload_only {
                 dict.integer("upload_only", 1);
@@ -160,6 +166,7 @@ impl ExtendedHandshake {
         handshake.metadata_size = number(&dict, "metadata_size");
         handshake.port = number(&dict, "p").filter(|&port| port != 0);
         handshake.upload_only = number::<i64>(&dict, "upload_only").is_some_and(|flag| flag != 0);
+        handshake.relay = number::<i64>(&dict, "relay").is_some_and(|flag| flag != 0);
         handshake.your_ip = dict.get("yourip").and_then(|ip| ip.bytes()).and_then(address);
         Ok(handshake)
     }

@@ -1,0 +1,297 @@
+//! What goes into a [`Session`](crate::session::Session) and what comes out: every command, byte and completion is an
+//! [`Event`], everything the shell must do is an [`Action`]. A log of (time, event) replays a session.
+//!
+//! Handles: the shell names torrents and links, the session names jobs, dials, offers and sockets. A handle is never used twice.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::bits::Bits;
+use crate::door::Greeting;
+use crate::layout::{Piece, Range};
+use crate::magnet::Magnet;
+use crate::metainfo::Metainfo;
+use crate::slices::Slices;
+use crate::swarm::Priority;
+use crate::swarm::reason::Reason;
+use crate::swarm::window::Playback;
+
+/// A torrent in a session. Named by the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Torrent(pub u32);
+
+/// An ordered byte stream to one peer, past its handshake, whatever carries it. Named by the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link(pub u64);
+
+/// Work that the shell was asked to do and must answer exactly once (unless its torrent is removed meanwhile).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Job(pub(crate) u64);
+
+/// An attempt to reach a peer by its address; answered by [`Event::Opened`] or [`Event::DialFailed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dial(pub(crate) u64);
+
+/// A WebRTC connection being negotiated, by an offer of ours or of the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offer(pub(crate) u64);
+
+/// A WebSocket to a tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Socket(pub(crate) u64);
+
+/// What carries a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// TCP (BEP 3).
+    Tcp,
+    /// uTP (BEP 29).
+    Utp,
+    /// A WebRTC data channel.
+    Rtc,
+    /// The byte stream in binary WebSocket messages, between a relay and its own tabs.
+    Wire,
+}
+
+impl Transport {
+    /// Whether the other end is a web peer: a tab, or a program that speaks as one.
+    pub const fn is_web(self) -> bool {
+        matches!(self, Self::Rtc | Self::Wire)
+    }
+}
+
+/// How a torrent is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The selected pieces are wanted, and kept.
+    #[default]
+    Whole,
+    /// Nothing is wanted but what peers ask for; pieces stay in a cache with a budget.
+    Bridge {
+        /// Fetch without being asked, as far as the cache goes.
+        prefetch: bool,
+    },
+}
+
+/// What names a torrent to be added.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The whole metainfo.
+    Metainfo(Arc<Metainfo>),
+    /// A magnet link: the metadata comes from peers (BEP 9).
+    Magnet(Magnet),
+}
+
+/// A torrent to be added.
+#[derive(Clone, Debug)]
+pub struct Add {
+    /// Its handle, not used before.
+    pub torrent: Torrent,
+    /// What it is.
+    pub source: Source,
+    /// How it is held.
+    pub mode: Mode,
+    /// Trackers instead of the torrent's own, one tier each; `None` uses its own.
+    pub trackers: Option<Vec<String>>,
+    /// Addresses of peers known beforehand.
+    pub peers: Vec<SocketAddr>,
+    /// A priority for each file; files past its end are [`Priority::Normal`].
+    pub priorities: Vec<Priority>,
+}
+
+/// A link that is past its handshake.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Its handle, not used before.
+    pub link: Link,
+    /// The torrent it is for.
+    pub torrent: Torrent,
+    /// What the handshake said, and what came after it.
+    pub greeting: Greeting,
+    /// What carries it.
+    pub transport: Transport,
+    /// How it came to be.
+    pub origin: Origin,
+    /// The address of the other end, where there is one.
+    pub address: Option<SocketAddr>,
+}
+
+/// How a link came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The other end connected to us.
+    Inbound,
+    /// By [`Action::Dial`].
+    Dialled(Dial),
+    /// By an offer, ours or theirs.
+    Offered(Offer),
+    /// The shell connected of its own accord (a tab to its relay).
+    Chosen,
+}
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Event {
+    /// Add a torrent. Its swarms must be in no other torrent of this session.
+    Add(Box<Add>),
+    /// Forget a torrent: its links are closed, its trackers told.
+    Remove(Torrent),
+    /// Stop trading (`true`: links are closed, nothing is announced but `stopped`) or go on.
+    Pause(Torrent, bool),
+    /// New priorities, one for each file.
+    Select(Torrent, Vec<Priority>),
+    /// Play a part of a torrent, or no longer.
+    Play(Torrent, Option<Playback>),
+    /// More addresses of peers.
+    Peers(Torrent, Vec<SocketAddr>),
+    /// New limits on the rates of all torrents together, in bytes a second: up, down. `None` = no limit.
+    Limit(Option<u64>, Option<u64>),
+
+    /// Answers [`Action::Open`]: which pieces storage is known to hold, and which must be checked because it may.
+    Restored {
+        /// The torrent.
+        torrent: Torrent,
+        /// Pieces that are there, verified before.
+        held: Bits,
+        /// Pieces of which some bytes are there, to be checked.
+        check: Bits,
+    },
+    /// Answers [`Action::Hash`] with the SHA-1 of the data.
+    Hashed(Job, [u8; 20]),
+    /// Answers [`Action::Check`] with the SHA-1 of what storage holds; `None` when the piece is not there in full.
+    Checked(Job, Option<[u8; 20]>),
+    /// Answers [`Action::Store`].
+    Stored(Job, Result<(), StorageError>),
+    /// Answers [`Action::Load`].
+    Loaded(Job, Result<Slices, StorageError>),
+
+    /// A link is past its handshake.
+    Opened(Box<Opened>),
+    /// Bytes came in.
+    Received(Link, Bytes),
+    /// The other end closed the link, or it broke.
+    Closed(Link),
+    /// A dial came to nothing.
+    DialFailed(Dial),
+
+    /// Answers [`Action::MakeOffer`] (an offer) or [`Action::Answer`] (an answer), gathered in full.
+    Described(Offer, String),
+    /// The negotiation came to nothing, at any stage before [`Event::Opened`].
+    OfferFailed(Offer),
+
+    /// A tracker's WebSocket is open.
+    Connected(Socket),
+    /// A message came on a tracker's WebSocket.
+    Text(Socket, String),
+    /// A tracker's WebSocket closed or could not be opened, and why.
+    Disconnected(Socket, String),
+    /// Answers [`Action::Fetch`] with the body of a 200, or why there is none.
+    Fetched(Job, Result<Bytes, String>),
+    /// A datagram of the conversation came, or the conversation cannot be had (no such host, say).
+    Datagram(Job, Result<Bytes, String>),
+
+    /// Time has come to [`Session::deadline`](crate::session::Session::deadline).
+    Due,
+}
+
+/// Why storage could not do as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageError {
+    /// There is no room left.
+    Full,
+    /// Anything else, in the system's words.
+    Other(String),
+}
+
+/// Something that the shell must do.
+#[derive(Debug)]
+pub enum Action {
+    /// The metainfo is known: open storage, answer with [`Event::Restored`].
+    Open(Torrent, Arc<Metainfo>),
+    /// Hash these bytes with SHA-1.
+    Hash(Job, Slices),
+    /// Hash what storage holds of a piece.
+    Check(Job, Torrent, Piece),
+    /// Write a verified piece. Jobs of one torrent are done as if in order: a `Load` after it sees the piece.
+    Store(Job, Torrent, Piece, Slices),
+    /// Read bytes of a stored piece.
+    Load(Job, Torrent, Range),
+    /// Forget a piece of the cache.
+    Discard(Torrent, Piece),
+
+    /// Connect to a peer and shake hands (see [`crate::door`]).
+    Dial(Dial, Torrent, SocketAddr),
+    /// Close a link. What was pulled before still goes out; no event about it is expected, and any is ignored.
+    Close(Link, Reason),
+    /// There is something to send: pull it with [`Session::poll_frame`](crate::session::Session::poll_frame) as the
+    /// link has room, until that gives `None`. Not repeated before it has.
+    Flush(Link),
+
+    /// Make a WebRTC offer with a data channel.
+    MakeOffer(Offer, Torrent),
+    /// Answer this offer of another peer.
+    Answer(Offer, Torrent, String),
+    /// The answer to our offer: go on with it.
+    Accept(Offer, String),
+    /// Nobody took the offer in time: free it.
+    Withdraw(Offer),
+
+    /// Open a WebSocket to a tracker.
+    Connect(Socket, String),
+    /// Send a text message.
+    Text(Socket, String),
+    /// Close the WebSocket. No event about it is expected any more.
+    Disconnect(Socket),
+    /// GET a URL; a body of more than `limit` bytes is a failure.
+    Fetch {
+        /// The job to answer.
+        job: Job,
+        /// An `http` or `https` URL.
+        url: String,
+        /// The most bytes to read.
+        limit: usize,
+    },
+    /// Send a datagram to `host:port`. The job names the conversation: all its datagrams use one socket until [`Action::Hangup`].
+    Datagram(Job, String, Bytes),
+    /// The conversation of datagrams is over.
+    Hangup(Job),
+
+    /// Something worth telling the user or keeping.
+    Report(Torrent, Report),
+}
+
+/// What happened in a torrent.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// The metadata came from peers.
+    Metadata(Arc<Metainfo>),
+    /// What storage held has been checked.
+    Checked,
+    /// A piece was verified, with the transport and the kind of source of its last block.
+    Verified(Piece, Transport),
+    /// Every wanted piece is verified and stored.
+    Complete,
+    /// A peer is past its handshake.
+    PeerOpened(Link),
+    /// A peer is gone, and why if it was our decision.
+    PeerClosed(Link, Option<Reason>),
+    /// A piece failed its hash.
+    HashFailed(Piece),
+    /// A peer sent bad data and is refused from now on.
+    Banned(Link),
+    /// A tracker answered for the first time, with this many peers.
+    Announced(String, usize),
+    /// A tracker failed, with the reason it gave.
+    TrackerFailed(String, String),
+    /// A tracker's warning.
+    TrackerWarning(String, String),
+    /// Storage failed; the torrent is paused.
+    StorageFailed(StorageError),
+    /// Metadata that matches the info-hash cannot be used.
+    BadMetadata(String),
+}

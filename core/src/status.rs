@@ -1,0 +1,168 @@
+//! What a session shows of itself: plain numbers, taken when asked for.
+
+use alloc::string::String;
+use core::net::SocketAddr;
+
+use crate::event::{Link, Transport};
+use crate::key::{InfoHashes, PeerId};
+
+/// What a torrent is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Asking peers for the metadata (BEP 9).
+    Metadata,
+    /// Storage is being opened, or what it holds is being checked.
+    Checking,
+    /// Wanted pieces are missing.
+    Downloading,
+    /// Every wanted piece is here.
+    Seeding,
+    /// Held as a bridge.
+    Bridging,
+    /// Paused.
+    Paused,
+}
+
+/// A torrent, in numbers. Bytes but where said otherwise.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Its info-hashes.
+    pub hashes: InfoHashes,
+    /// What it is doing.
+    pub state: State,
+    /// Verified bytes.
+    pub have: u64,
+    /// Bytes that are wanted, in whole pieces.
+    pub wanted: u64,
+    /// Verified bytes among the wanted.
+    pub have_wanted: u64,
+    /// Pieces held.
+    pub pieces: usize,
+    /// PIECE bytes received, unwanted ones too.
+    pub received: Traffic,
+    /// PIECE bytes sent.
+    pub sent: Traffic,
+    /// Of those sent, what came out of the cache or storage rather than straight from another peer.
+    pub sent_cached: u64,
+    /// PIECE bytes received a second.
+    pub down: u64,
+    /// PIECE bytes sent a second.
+    pub up: u64,
+    /// Distributed copies among connected peers, without our own, in thousandths.
+    pub copies: u32,
+    /// Links.
+    pub peers: usize,
+    /// Addresses and peers heard of.
+    pub known: usize,
+    /// Pieces that failed their hash.
+    pub hash_failures: u64,
+    /// Metadata bytes held and their number, once it is known.
+    pub metadata: Option<(u32, u32)>,
+}
+
+/// Bytes of PIECE messages by what carried them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Over TCP and uTP.
+    pub native: u64,
+    /// Over data channels.
+    pub rtc: u64,
+    /// Over relay WebSockets.
+    pub wire: u64,
+}
+
+impl Traffic {
+    /// Counts `bytes` carried by `transport`.
+    pub fn count(&mut self, transport: Transport, bytes: u64) {
+        match transport {
+            Transport::Tcp | Transport::Utp => self.native += bytes,
+            Transport::Rtc => self.rtc += bytes,
+            Transport::Wire => self.wire += bytes,
+        }
+    }
+
+    /// All of it.
+    pub const fn total(&self) -> u64 {
+        self.native + self.rtc + self.wire
+    }
+
+    /// What web peers sent or got.
+    pub const fn web(&self) -> u64 {
+        self.rtc + self.wire
+    }
+}
+
+/// A peer, in numbers.
+#[derive(Clone, Debug)]
+pub struct PeerStatus {
+    /// Its link.
+    pub link: Link,
+    /// Its id.
+    pub peer_id: PeerId,
+    /// The client's name: as it says (BEP 10), or from the peer id (BEP 20).
+    pub client: String,
+    /// Its address, where there is one.
+    pub address: Option<SocketAddr>,
+    /// What carries the link.
+    pub transport: Transport,
+    /// Whether it says that it is a relay.
+    pub relay: bool,
+    /// Whether it connected to us.
+    pub inbound: bool,
+    /// We want something of it.
+    pub interested: bool,
+    /// It lets us ask.
+    pub unchoked: bool,
+    /// It wants something of us.
+    pub peer_interested: bool,
+    /// We let it ask.
+    pub peer_unchoked: bool,
+    /// It sent nothing for a minute though we asked.
+    pub snubbed: bool,
+    /// Pieces it has.
+    pub pieces: usize,
+    /// PIECE bytes a second from it.
+    pub down: u64,
+    /// PIECE bytes a second to it.
+    pub up: u64,
+    /// PIECE bytes from it.
+    pub received: u64,
+    /// PIECE bytes to it.
+    pub sent: u64,
+    /// Requests outstanding to it.
+    pub requests: usize,
+}
+
+/// A tracker of a torrent.
+#[derive(Clone, Debug)]
+pub struct TrackerStatus {
+    /// Its URL.
+    pub url: String,
+    /// How it is doing.
+    pub state: TrackerState,
+    /// Peers it named last time.
+    pub peers: usize,
+    /// Seeds it counts.
+    pub seeds: Option<u32>,
+    /// Failures since the last answer.
+    pub failures: u32,
+    /// The last failure, in the tracker's or the system's words.
+    pub error: Option<String>,
+    /// Microseconds since the last answer.
+    pub age: Option<u64>,
+    /// Microseconds until the next announce.
+    pub next: Option<u64>,
+}
+
+/// How a tracker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackerState {
+    /// Not asked yet.
+    Idle,
+    /// Asked, no answer yet.
+    Announcing,
+    /// The last announce was answered.
+    Working,
+    /// The last announce failed.
+    Failed,
+}

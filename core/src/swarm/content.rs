@@ -1,0 +1,194 @@
+//! What a torrent is once its metainfo is known: its pieces, held, coming in and wanted.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::assembly::{Assembly, Finished};
+use super::bridge::Bridge;
+use super::picker::{Picker, Priority};
+use super::reads::Reads;
+use super::window::Window;
+use crate::bits::Bits;
+use crate::event::{Job, Mode};
+use crate::layout::{Layout, Piece, Range};
+use crate::metainfo::Metainfo;
+use crate::session::context::Context;
+
+/// A torrent whose metainfo is known.
+pub(crate) struct Content {
+    pub(crate) metainfo: Arc<Metainfo>,
+    pub(crate) layout: Layout,
+    pub(crate) picker: Picker,
+    pub(crate) assembly: Assembly,
+    pub(crate) reads: Reads,
+    pub(crate) bridge: Option<Bridge>,
+    /// Storage has said what it holds.
+    pub(crate) restored: bool,
+    /// What is being played.
+    pub(crate) window: Option<Window>,
+    /// Pieces that storage may hold and that wait to be checked.
+    pub(crate) unchecked: Bits,
+    pub(crate) checking: BTreeMap<Job, Piece>,
+    pub(crate) hashing: BTreeMap<Job, Finished>,
+    pub(crate) storing: BTreeMap<Job, Piece>,
+    pub(crate) loading: BTreeMap<Job, Range>,
+    /// Verified bytes.
+    pub(crate) have: u64,
+    pub(crate) hash_failures: u64,
+    /// It was reported complete since something was last missing.
+    pub(crate) complete: bool,
+    storing_bytes: u64,
+    charged: u64,
+}
+
+impl Content {
+    pub(crate) fn new(metainfo: Arc<Metainfo>, mode: Mode, priorities: &[Priority]) -> Self {
+        let layout = metainfo.layout;
+        let bridge = match mode {
+            Mode::Whole => None,
+            Mode::Bridge { prefetch } => Some(Bridge::new(layout.pieces(), prefetch)),
+        };
+        let mut content = Self {
+            picker: Picker::new(layout),
+            assembly: Assembly::default(),
+            reads: Reads::default(),
+            bridge,
+            restored: false,
+            window: None,
+            unchecked: Bits::new(layout.pieces()),
+            checking: BTreeMap::new(),
+            hashing: BTreeMap::new(),
+            storing: BTreeMap::new(),
+            loading: BTreeMap::new(),
+            have: 0,
+            hash_failures: 0,
+            complete: false,
+            storing_bytes: 0,
+            charged: 0,
+            metainfo,
+            layout,
+        };
+        content.prioritise(priorities);
+        content
+    }
+
+    /// Sets the priority of every piece to the highest among the files in it.
+    pub(crate) fn prioritise(&mut self, priorities: &[Priority]) {
+        let wanted = match &self.bridge {
+            Some(bridge) => return self.want_all(bridge.fetches_all()),
+            None => self.piece_priorities(priorities),
+        };
+        for (piece, priority) in self.layout.iter().zip(wanted) {
+            self.picker.set_priority(piece, priority);
+            if priority == Priority::Skip {
+                // Without this a piece that was under way would hold its memory for ever.
+                self.drop_if_unwanted(piece);
+            }
+        }
+        self.complete = false;
+    }
+
+    /// A bridge wants nothing of its own, or, to fill its cache, everything.
+    pub(crate) fn want_all(&mut self, all: bool) {
+        let priority = if all { Priority::Low } else { Priority::Skip };
+        for piece in self.layout.iter() {
+            self.picker.set_priority(piece, priority);
+        }
+    }
+
+    /// Starts or stops fetching unasked, as the room in the cache is.
+    pub(crate) fn fill_cache(&mut self, cx: &Context) {
+        let room = cx.config.cache.saturating_sub(cx.cached + self.picker.open_bytes());
+        if self
+            .bridge
+            .as_mut()
+            .is_some_and(|bridge| bridge.fill(room, cx.config.cache))
+        {
+            self.want_all(room > 0);
+        }
+    }
+
+    fn drop_if_unwanted(&mut self, piece: Piece) {
+        let idle = self
+            .picker
+            .open_piece(piece)
+            .is_some_and(|open| open.requested() == 0 && !open.is_complete());
+        if idle && !self.picker.lacks(piece) {
+            self.picker.drop_piece(piece);
+            self.assembly.discard(piece);
+        }
+    }
+
+    fn piece_priorities(&self, priorities: &[Priority]) -> Vec<Priority> {
+        let mut wanted = alloc::vec![Priority::Skip; self.layout.pieces()];
+        for (number, file) in self.metainfo.files.iter().enumerate() {
+            let priority = priorities.get(number).copied().unwrap_or_default();
+            for piece in self.layout.pieces_of(file.offset, file.offset + file.length) {
+                let place = &mut wanted[piece.index()];
+                *place = (*place).max(priority);
+            }
+        }
+        wanted
+    }
+
+    /// Bytes that are wanted, in whole pieces, and how many of them are verified.
+    pub(crate) fn wanted(&self) -> (u64, u64) {
+        let left = self.picker.left().bytes;
+        let wanted = |piece: &Piece| self.picker.priority(*piece) > Priority::Skip;
+        let have = self
+            .layout
+            .iter()
+            .filter(wanted)
+            .filter(|piece| self.picker.held().contains(piece.index()));
+        let have: u64 = have.map(|piece| u64::from(self.layout.piece_length(piece))).sum();
+        (have + left, have)
+    }
+
+    /// Whether every wanted piece is verified and stored.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.restored
+            && self.checking.is_empty()
+            && self.unchecked.is_empty()
+            && self.storing.is_empty()
+            && self.picker.left().pieces == 0
+    }
+
+    /// Whether it holds every piece there is.
+    pub(crate) fn is_seed(&self) -> bool {
+        self.picker.held().is_full()
+    }
+
+    pub(crate) fn holds(&self, piece: Piece) -> bool {
+        self.picker.held().contains(piece.index())
+    }
+
+    /// A verified piece goes to storage.
+    pub(crate) fn begin_storing(&mut self, job: Job, piece: Piece) {
+        self.storing.insert(job, piece);
+        self.storing_bytes += u64::from(self.layout.piece_length(piece));
+    }
+
+    /// Storage is done with a piece.
+    pub(crate) fn end_storing(&mut self, job: Job) -> Option<Piece> {
+        let piece = self.storing.remove(&job)?;
+        self.storing_bytes -= u64::from(self.layout.piece_length(piece));
+        Some(piece)
+    }
+
+    /// Brings the session's budget up to date: pieces that are open, being hashed or being stored count.
+    pub(crate) fn settle_memory(&mut self, cx: &mut Context) {
+        let needed = self.picker.open_bytes() + self.storing_bytes;
+        cx.memory.adjust(self.charged, needed);
+        self.charged = needed;
+    }
+
+    /// The torrent is going: gives its share of the budgets back.
+    pub(crate) fn release(&mut self, cx: &mut Context) {
+        cx.memory.adjust(self.charged, 0);
+        self.charged = 0;
+        if let Some(bridge) = &self.bridge {
+            cx.cached -= bridge.cached();
+        }
+    }
+}
