@@ -1,7 +1,8 @@
-//! Whom to serve: every ten seconds a [`Policy`] names the links to be unchoked; between rounds [`admits`] fills free slots at once.
+//! Whom to serve: every ten seconds a [`Policy`] names the links to be unchoked; between rounds [`admits`] fills free
+//! slots at once.
 //!
-//! Uninterested peers take no slot. Partners (our own relay and tabs it serves) are always unchoked and take none either.
-//! O(candidates x log candidates) a round.
+//! Uninterested peers take no slot. Partners (our own relay and tabs it serves) are always unchoked and take none
+//! either. O(candidates x log candidates) a round.
 
 use crate::rng::Rng;
 use crate::time::{Span, Time};
@@ -107,7 +108,8 @@ pub struct Optimistic {
 }
 
 impl Optimistic {
-    /// Adds a peer that is not in `out` yet: the same one for [`OPTIMISTIC`], then another one, new peers three times as likely.
+    /// Adds a peer that is not in `out` yet: the same one for [`OPTIMISTIC`], then another one, new peers three times
+    /// as likely.
     fn choose(&mut self, round: &Round<'_>, rng: &mut Rng, out: &mut Vec<u32>) {
         let open = |link: u32| waiting(round).any(|peer| peer.link == link) && !out.contains(&link);
         if let Some((link, since)) = self.chosen
@@ -156,7 +158,8 @@ fn draw(round: &Round<'_>, rng: &mut Rng, out: &[u32], weight: impl Fn(&Candidat
         .map(|peer| peer.link)
 }
 
-/// The choking of BEP 3: the peers that give most get most. One slot is optimistic; slots that no giving peer fills are given at random, so that none lies idle.
+/// The choking of BEP 3: the peers that give most get most. One slot is optimistic; slots that no giving peer fills are
+/// given at random, so that none lies idle.
 #[derive(Clone, Debug, Default)]
 pub struct TitForTat {
     optimistic: Optimistic,
@@ -183,7 +186,8 @@ impl Policy for TitForTat {
             if regular == 0 {
                 break;
             }
-            // A better peer that is not interested is unchoked without taking a slot, to be served at once when it is (BEP 3).
+            // A better peer that is not interested is unchoked without taking a slot, to be served at once when it is
+            // (BEP 3).
             regular -= usize::from(peer.interested);
             uninterested += usize::from(!peer.interested);
             out.push(peer.link);
@@ -196,7 +200,8 @@ impl Policy for TitForTat {
     }
 }
 
-/// Gives the slots that are left, up to `full` links in all: those unchoked keep theirs, then at random, the snubbing last.
+/// Gives the slots that are left, up to `full` links in all: those unchoked keep theirs, then at random, the snubbing
+/// last.
 fn fill(round: &Round<'_>, rng: &mut Rng, out: &mut Vec<u32>, full: usize) {
     let rest: Vec<u32> = ranked(waiting(round), rng, |peer| (peer.snubbed, !peer.unchoked))
         .into_iter()
@@ -242,8 +247,8 @@ impl Policy for RoundRobin {
     }
 }
 
-/// Upload in proportion to what was received: slots are drawn, a peer that gives twice as much being twice as likely. It resists peers
-/// that give just enough for a place among the four; the optimistic slot stays.
+/// Upload in proportion to what was received: slots are drawn, a peer that gives twice as much being twice as likely.
+/// It resists peers that give just enough for a place among the four; the optimistic slot stays.
 #[derive(Clone, Debug, Default)]
 pub struct PropShare {
     optimistic: Optimistic,
@@ -267,7 +272,8 @@ impl Policy for PropShare {
     }
 }
 
-/// For a seed: peers that have just begun or are nearly done, who leech least from others' giving; those in the middle can trade among themselves.
+/// For a seed: peers that have just begun or are nearly done, who leech least from others' giving; those in the middle
+/// can trade among themselves.
 #[derive(Clone, Debug, Default)]
 pub struct AntiLeech;
 

@@ -1,7 +1,7 @@
 //! The pieces that are being fetched, and for each of their blocks: who was asked for it, and whether it has arrived.
 //!
-//! Invariant: a block that is `free` is neither arrived nor asked for; one that has arrived is asked of nobody. A block costs
-//! 12 bytes and two bits; finding a piece is one array access, finding its next free block a step of 64 blocks.
+//! Invariant: a block that is `free` is neither arrived nor asked for; one that has arrived is asked of nobody. A block
+//! costs 12 bytes and two bits; finding a piece is one array access, finding its next free block a step of 64 blocks.
 
 use crate::layout::{Block, Layout, Piece};
 use alloc::vec::Vec;

@@ -1,37 +1,42 @@
-//! Which blocks to ask a peer for: the order of pieces, and who was asked for which block of the open ones. No data passes here.
+//! Which blocks to ask a peer for: the order of pieces, and who was asked for which block of the open ones. No data
+//! passes here.
 //!
-//! Order of choice: urgent pieces by deadline; the link's own open piece; the playback window by deadline; what the peer suggested (BEP 6); the
-//! head of the rarity order (at random until [`RANDOM_FIRST`] pieces are held); pieces that other links have opened; in the endgame,
-//! blocks that others were asked for. Ties are broken at random. A link joins another's piece only when there is none left for it to open: a piece from one
-//! source is one to blame when its hash is wrong, and an open piece is memory. So is no slow link in the way for ever.
+//! Order of choice: urgent pieces by deadline; the link's own open piece; the playback window by deadline; what the
+//! peer suggested (BEP 6); the head of the rarity order (at random until [`RANDOM_FIRST`] pieces are held); pieces that
+//! other links have opened; in the endgame, blocks that others were asked for. Ties are broken at random. A link joins
+//! another's piece only when there is none left for it to open: a piece from one source is one to blame when its hash
+//! is wrong, and an open piece is memory. So is no slow link in the way for ever.
 //!
-//! Invariants (kept by `refresh`, the one place where a piece changes its standing): `lacking` = missing and wanted; `fresh` = lacking and not
-//! open; `askable` = lacking and open with a free block; the rarity order shows exactly `fresh`. A piece held is never open.
+//! Invariants (kept by `refresh`, the one place where a piece changes its standing): `lacking` = missing and wanted;
+//! `fresh` = lacking and not open; `askable` = lacking and open with a free block; the rarity order shows exactly
+//! `fresh`. A piece held is never open.
 //!
-//! Cost: no scan for an ordinary pick. The next block of an open piece is O(1); opening a piece looks down the head of the rarity order, and only where the
-//! peer lacks what stands there, through `has & fresh` 64 pieces a step; HAVE is four swaps. Memory: about 21 bytes a piece.
+//! Cost: no scan for an ordinary pick. The next block of an open piece is O(1); opening a piece looks down the head of
+//! the rarity order, and only where the peer lacks what stands there, through `has & fresh` 64 pieces a step; HAVE is
+//! four swaps. Memory: about 21 bytes a piece.
 
 mod choice;
 mod due;
+#[cfg(test)]
+mod oracle;
 mod rarity;
+#[cfg(test)]
+mod tests;
 
-use super::open::{ASKED_AT_MOST, Links, Open, OpenPiece, Source};
+pub use choice::{Asker, Budget, EXTRA_REQUESTS, NEAR};
+
+use super::open::{Links, Open, OpenPiece, Source};
 use super::window::Window;
 use crate::bits::Bits;
 use crate::layout::{Block, Layout, Piece};
-use crate::time::{Span, Time};
+use crate::time::Time;
 use alloc::vec::Vec;
 use due::{Due, Need, Tier};
 use rarity::{Class, Rarity};
 
-/// Pieces chosen at random before rarity decides, so that there is soon something to trade (BEP 3 has no number; mainline and libtorrent: four).
+/// Pieces chosen at random before rarity decides, so that there is soon something to trade (BEP 3 has no number;
+/// mainline and libtorrent: four).
 pub const RANDOM_FIRST: usize = 4;
-
-/// Duplicate requests a link may have outstanding. Larger ends a download sooner where links stall, and fetches more bytes twice.
-pub const EXTRA_REQUESTS: u32 = 4;
-
-/// How close an urgent piece's deadline must be for its blocks to be asked of several links.
-pub const NEAR: Span = Span::from_secs(1);
 
 /// How much a piece is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,56 +50,6 @@ pub enum Priority {
     Normal,
     /// Before all others.
     High,
-}
-
-/// The link that is to be given requests.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
-    /// Its number: small and dense, below 2^31, may be used again after [`Picker::release_link`].
-    pub link: u32,
-    /// What the peer has.
-    pub has: &'a Bits,
-    /// The peer has everything (`has` is not looked at).
-    pub seed: bool,
-    /// The only pieces that may be asked for: the allowed-fast set while it chokes us (BEP 6).
-    pub only: Option<&'a Bits>,
-    /// Pieces it suggested (BEP 6).
-    pub prefer: &'a [Piece],
-    /// It shares no piece with another link: what it sends can be blamed on it alone.
-    pub exclusive: bool,
-    /// It is quick enough for urgent pieces. A slow one takes them only when it finds nothing else.
-    pub fast: bool,
-    /// The time: deadlines are compared with it.
-    pub now: Time,
-}
-
-/// Memory for opening further pieces. A piece is charged whole when it is opened, so that every open piece can be finished.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// Bytes left for any piece.
-    pub bytes: u64,
-    /// Bytes left for urgent pieces alone, used after `bytes`.
-    pub reserve: u64,
-}
-
-impl Budget {
-    /// A budget that never ends.
-    pub const UNLIMITED: Self = Self {
-        bytes: u64::MAX,
-        reserve: 0,
-    };
-
-    fn take(&mut self, length: u64, urgent: bool) -> bool {
-        let part = if self.bytes >= length {
-            &mut self.bytes
-        } else if urgent && self.reserve >= length {
-            &mut self.reserve
-        } else {
-            return false;
-        };
-        *part -= length;
-        true
-    }
 }
 
 /// What became of a block that came.
@@ -218,7 +173,8 @@ impl Picker {
         }
     }
 
-    /// Counts a peer out, by what it has now. Only the sum of counter and counts matters, so it is no matter by which of them it came.
+    /// Counts a peer out, by what it has now. Only the sum of counter and counts matters, so it is no matter by which
+    /// of them it came.
     pub fn remove_peer(&mut self, has: &Bits) {
         if has.is_full() && self.seeds > 0 {
             self.seeds -= 1;
@@ -271,7 +227,8 @@ impl Picker {
         self.refresh(piece);
     }
 
-    /// A piece is not there: evicted, lost, or its hash is wrong. All of it is missing again; requests for it are forgotten.
+    /// A piece is not there: evicted, lost, or its hash is wrong. All of it is missing again; requests for it are
+    /// forgotten.
     pub fn set_missing(&mut self, piece: Piece) {
         self.close(piece);
         self.held_count -= usize::from(self.held.remove(piece.index()));
@@ -283,7 +240,8 @@ impl Picker {
         &self.held
     }
 
-    /// Puts a missing piece before all others, whatever its priority, until it is held or this is taken back. Of two deadlines the new one holds.
+    /// Puts a missing piece before all others, whatever its priority, until it is held or this is taken back. Of two
+    /// deadlines the new one holds.
     pub fn set_urgent(&mut self, piece: Piece, deadline: Time) {
         if !self.held.contains(piece.index()) {
             self.due.set_urgent(piece.number(), Some(deadline));
@@ -335,7 +293,8 @@ impl Picker {
         requests
     }
 
-    /// Whether a peer that has these pieces has one that is wanted and missing: whether to be interested in it. O(pieces / 64).
+    /// Whether a peer that has these pieces has one that is wanted and missing: whether to be interested in it.
+    /// O(pieces / 64).
     pub fn wants(&self, has: &Bits) -> bool {
         let words = self.lacking.words().iter().zip(has.words());
         self.left.pieces > 0 && words.into_iter().any(|(lacking, has)| lacking & has != 0)
@@ -377,8 +336,8 @@ impl Picker {
         Received::Accepted { piece_complete, cancel }
     }
 
-    /// Marks a block as asked of a link that was once asked and then released (its answer came after the time-out), so that
-    /// [`received`](Self::received) takes it. False where it is of no use any more.
+    /// Marks a block as asked of a link that was once asked and then released (its answer came after the time-out), so
+    /// that [`received`](Self::received) takes it. False where it is of no use any more.
     pub fn adopt(&mut self, block: Block, link: u32) -> bool {
         let Some(open) = self.open.get_mut(block.piece.index()) else {
             return false;
@@ -405,7 +364,8 @@ impl Picker {
         true
     }
 
-    /// A link is gone or chokes us: takes back all it was asked for and says how many requests that were. O(blocks of the open pieces).
+    /// A link is gone or chokes us: takes back all it was asked for and says how many requests that were. O(blocks of
+    /// the open pieces).
     pub fn release_link(&mut self, link: u32) -> usize {
         let mut touched = Vec::new();
         let outstanding = link_state(&mut self.links, link).requests > 0;
@@ -462,7 +422,8 @@ impl Picker {
         self.open.bytes()
     }
 
-    /// The open piece that is best given up for memory: without deadline and outstanding request, not complete, with the fewest blocks arrived.
+    /// The open piece that is best given up for memory: without deadline and outstanding request, not complete, with
+    /// the fewest blocks arrived.
     pub fn spare_piece(&self) -> Option<Piece> {
         let idle =
             self.open.all().iter().filter(|open| {
@@ -519,7 +480,8 @@ impl Picker {
         }
     }
 
-    /// After requests of `link` were taken back: closes the piece if nothing is left of it, and opens it to others if it was the link's alone.
+    /// After requests of `link` were taken back: closes the piece if nothing is left of it, and opens it to others if
+    /// it was the link's alone.
     fn settle(&mut self, piece: Piece, link: u32) {
         if let Some(open) = self.open.get_mut(piece.index()) {
             if open.is_untouched() {

@@ -10,7 +10,8 @@ const PARTS: usize = 10;
 /// The window for showing a rate and for sizing requests.
 pub const QUICK: Span = Span::from_secs(5);
 
-/// The window for choking decisions: two rounds, so that one burst decides nothing (BEP 3: a 20-second rolling average).
+/// The window for choking decisions: two rounds, so that one burst decides nothing (BEP 3: a 20-second rolling
+/// average).
 pub const STEADY: Span = Span::from_secs(20);
 
 /// The mean rate of the last few seconds. It falls to 0 when nothing comes for a whole window.
@@ -45,7 +46,8 @@ impl Meter {
         self.total += bytes;
     }
 
-    /// The rate in bytes per second: over the window, or over the time since the first byte while that is shorter (but a part at least).
+    /// The rate in bytes per second: over the window, or over the time since the first byte while that is shorter (but
+    /// a part at least).
     pub fn rate(&mut self, now: Time) -> u64 {
         let Some(started) = self.started else {
             return 0;
@@ -85,7 +87,8 @@ const BURST: Span = Span::from_millis(100);
 
 /// A token bucket that holds traffic to a rate.
 ///
-/// It is allowed to go into debt by the one message that finds it positive, so that a rate below a block a second works too.
+/// It is allowed to go into debt by the one message that finds it positive, so that a rate below a block a second works
+/// too.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     rate: Option<u64>,

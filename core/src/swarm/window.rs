@@ -7,7 +7,8 @@ use crate::time::{Span, Time};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// How much of the content is fetched ahead of the playhead. Longer rides out longer stalls, and strays further from rarest first.
+/// How much of the content is fetched ahead of the playhead. Longer rides out longer stalls, and strays further from
+/// rarest first.
 pub const AHEAD: Span = Span::from_secs(30);
 
 /// Pieces needed within this time are urgent: only quick links are asked for them, several at once.
@@ -78,7 +79,8 @@ impl Window {
         self.pieces.get(at).map(|&(_, deadline)| deadline)
     }
 
-    /// Whether coming here from `old` is a seek and not playing on: the first piece needed is not one that was about to be.
+    /// Whether coming here from `old` is a seek and not playing on: the first piece needed is not one that was about to
+    /// be.
     pub fn is_seek_from(&self, old: &Self) -> bool {
         let first = self.pieces.first();
         first.is_some_and(|&(piece, _)| old.deadline(piece).is_none())

@@ -1,12 +1,20 @@
 //! The order of choice: each tier in turn gives blocks until enough are asked for.
 
 use super::due::Tier;
-use super::{
-    ASKED_AT_MOST, Asker, Block, Budget, Class, EXTRA_REQUESTS, NEAR, OpenPiece, Picker, RANDOM_FIRST, Source,
-    link_state,
-};
+use super::{Class, Picker, RANDOM_FIRST, link_state};
+use crate::bits::Bits;
+use crate::layout::{Block, Piece};
 use crate::rng::Rng;
+use crate::swarm::open::{ASKED_AT_MOST, OpenPiece, Source};
+use crate::time::{Span, Time};
 use alloc::vec::Vec;
+
+/// Duplicate requests a link may have outstanding. Larger ends a download sooner where links stall, and fetches more
+/// bytes twice.
+pub const EXTRA_REQUESTS: u32 = 4;
+
+/// How close an urgent piece's deadline must be for its blocks to be asked of several links.
+pub const NEAR: Span = Span::from_secs(1);
 
 /// Pieces of the search by words that are compared with each other: bounds the time of a pick where the peer has many
 /// pieces, but none of the rarest. More makes such picks more exactly the rarest, at about 3 ns each.
@@ -17,6 +25,57 @@ const JOINED: usize = 64;
 
 /// Blocks that are looked at for duplicate requests, in one pick.
 const LOOKED_AT: u32 = 4_096;
+
+/// The link that is to be given requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Its number: small and dense, below 2^31, may be used again after [`Picker::release_link`].
+    pub link: u32,
+    /// What the peer has.
+    pub has: &'a Bits,
+    /// The peer has everything (`has` is not looked at).
+    pub seed: bool,
+    /// The only pieces that may be asked for: the allowed-fast set while it chokes us (BEP 6).
+    pub only: Option<&'a Bits>,
+    /// Pieces it suggested (BEP 6).
+    pub prefer: &'a [Piece],
+    /// It shares no piece with another link: what it sends can be blamed on it alone.
+    pub exclusive: bool,
+    /// It is quick enough for urgent pieces. A slow one takes them only when it finds nothing else.
+    pub fast: bool,
+    /// The time: deadlines are compared with it.
+    pub now: Time,
+}
+
+/// Memory for opening further pieces. A piece is charged whole when it is opened, so that every open piece can be
+/// finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes left for any piece.
+    pub bytes: u64,
+    /// Bytes left for urgent pieces alone, used after `bytes`.
+    pub reserve: u64,
+}
+
+impl Budget {
+    /// A budget that never ends.
+    pub const UNLIMITED: Self = Self {
+        bytes: u64::MAX,
+        reserve: 0,
+    };
+
+    fn take(&mut self, length: u64, urgent: bool) -> bool {
+        let part = if self.bytes >= length {
+            &mut self.bytes
+        } else if urgent && self.reserve >= length {
+            &mut self.reserve
+        } else {
+            return false;
+        };
+        *part -= length;
+        true
+    }
+}
 
 /// One call of [`Picker::pick`].
 struct Call<'a> {
@@ -52,7 +111,8 @@ impl Asker<'_> {
 impl Picker {
     /// Chooses up to `count` blocks for a link, marks them as asked of it and appends them to `out`.
     ///
-    /// Pieces are opened as far as `room` goes, which is charged for them; without room only open ones are gone on with.
+    /// Pieces are opened as far as `room` goes, which is charged for them; without room only open ones are gone on
+    /// with.
     pub fn pick(&mut self, asker: &Asker<'_>, count: usize, room: &mut Budget, rng: &mut Rng, out: &mut Vec<Block>) {
         let mut call = Call {
             asker,
@@ -250,8 +310,8 @@ impl Picker {
         Some(room.min(call.left)).filter(|&room| room > 0)
     }
 
-    /// Keeps in `extras` the best blocks of a piece to ask for once more: those asked for least, of slow links before those of quick
-    /// ones. A slow link is of no help where a quick one was asked.
+    /// Keeps in `extras` the best blocks of a piece to ask for once more: those asked for least, of slow links before
+    /// those of quick ones. A slow link is of no help where a quick one was asked.
     fn look_for_extras(&self, open: &OpenPiece, call: &mut Call<'_>, room: usize, extras: &mut Extras) {
         if !call.asker.may_join(open) {
             return;
@@ -292,7 +352,7 @@ impl Picker {
 
     /// Asks for free blocks of a piece that is lacking, opening it first if need be; false where that gave none.
     fn take_from(&mut self, number: u32, call: &mut Call<'_>) -> bool {
-        let Some(piece) = self.layout.piece(number) else {
+        let Some(piece) = self.layout.piece(number).filter(|_| call.left > 0) else {
             return false;
         };
         let urgent = matches!(self.due.deadline(number), Some((Tier::Urgent, _)));

@@ -1,7 +1,9 @@
-//! Pieces with a deadline: those urgently wanted (a bridge's requests, what playback needs next) and the playback window behind them.
+//! Pieces with a deadline: those urgently wanted (a bridge's requests, what playback needs next) and the playback
+//! window behind them.
 //!
-//! Invariant: a piece stands in `ready` while it is missing and has a block nobody was asked for, in `busy` while it is urgent and all its
-//! missing blocks are asked for, else in neither. Every change costs O(log of the pieces with a deadline); without any, nothing.
+//! Invariant: a piece stands in `ready` while it is missing and has a block nobody was asked for, in `busy` while it is
+//! urgent and all its missing blocks are asked for, else in neither. Every change costs O(log of the pieces with a
+//! deadline); without any, nothing.
 
 use crate::time::{Span, Time};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -83,8 +85,8 @@ impl Due {
         windowed.map(|(&piece, _)| piece).collect()
     }
 
-    /// Sets or clears a piece's place in the window; if it says true, the caller places the piece anew. A deadline that moved by less than
-    /// [`SLACK`] is left as it was, for a window is set several times a second.
+    /// Sets or clears a piece's place in the window; if it says true, the caller places the piece anew. A deadline that
+    /// moved by less than [`SLACK`] is left as it was, for a window is set several times a second.
     pub(super) fn set_window(&mut self, piece: u32, window: Option<(Tier, Time)>) -> bool {
         let old = self.entries.get(&piece).and_then(|entry| entry.window);
         if let (Some((old_tier, old)), Some((tier, new))) = (old, window)

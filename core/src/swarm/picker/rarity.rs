@@ -1,9 +1,10 @@
 //! Every piece in one array, rarest first: the next piece to open stands at its head.
 //!
-//! The array is cut into runs, one for each (number of peers that have it, [`Class`]), in that order. Invariants: `order` and `place` are
-//! inverse to each other; run `k` is `order[ends[k - 1]..ends[k]]` and holds exactly the pieces whose `key` is `k`; `alive[c]` has
-//! the bit of each count whose run of class `c` is not empty. A piece moves to a neighbouring run by one swap, so a HAVE
-//! costs four at most, whatever the number of pieces and peers; opening a piece only changes its class.
+//! The array is cut into runs, one for each (number of peers that have it, [`Class`]), in that order. Invariants:
+//! `order` and `place` are inverse to each other; run `k` is `order[ends[k - 1]..ends[k]]` and holds exactly the pieces
+//! whose `key` is `k`; `alive[c]` has the bit of each count whose run of class `c` is not empty. A piece moves to a
+//! neighbouring run by one swap, so a HAVE costs four at most, whatever the number of pieces and peers; opening a piece
+//! only changes its class.
 
 use crate::bits::Bits;
 use alloc::vec::Vec;
