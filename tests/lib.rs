@@ -1,1 +1,3 @@
-//! Tests that span the crates.
+//! What the tests that span the crates are made with.
+
+pub mod sim;

@@ -209,12 +209,13 @@ mod tests {
             metadata_size: Some(31_235),
             port: Some(6881),
             upload_only: true,
+            relay: true,
             your_ip: Some([10, 0, 0, 1].into()),
         };
         let bytes = handshake.encode();
         assert_eq!(
             &bytes[..],
-            b"d1:md11:lt_donthavei2e11:ut_metadatai1ee13:metadata_sizei31235e1:pi6881e4:reqqi500e11:upload_onlyi1e\
+            b"d1:md11:lt_donthavei2e11:ut_metadatai1ee13:metadata_sizei31235e1:pi6881e5:relayi1e4:reqqi500e11:upload_onlyi1e\
               1:v11:Tombolo 0.16:yourip4:\x0a\0\0\x01e"
         );
         assert_eq!(ExtendedHandshake::decode(&bytes).as_ref(), Ok(&handshake));

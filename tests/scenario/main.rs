@@ -1,0 +1,3 @@
+//! Behaviours of whole swarms under virtual time, one a file.
+
+mod completes;
