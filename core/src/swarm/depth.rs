@@ -6,7 +6,7 @@
 //! one for every block that comes (it doubles in a round trip); when that no longer helps, it stays, and tries again
 //! now and then. It shrinks only where it is worth too many seconds of the link's rate. O(1) a block.
 
-use super::rate::{Meter, STEADY, per_second};
+use super::rate::{Meter, QUICK, STEADY, per_second};
 use crate::layout::BLOCK;
 use crate::time::{Span, Time};
 
@@ -54,7 +54,10 @@ pub struct Depth {
     cap: u32,
     state: State,
     round: Option<Round>,
+    /// What the depth is measured by.
     meter: Meter,
+    /// What is shown.
+    quick: Meter,
     /// When the last block came.
     last: Option<Time>,
     /// Smoothed delay and its deviation, in micros (RFC 6298).
@@ -113,6 +116,7 @@ impl Depth {
             state: State::start(depth),
             round: None,
             meter: Meter::new(STEADY),
+            quick: Meter::new(QUICK),
             last: None,
             delay: None,
             backoff: 0,
@@ -131,6 +135,11 @@ impl Depth {
         self.depth as usize
     }
 
+    /// The link's rate in bytes per second, over [`QUICK`].
+    pub fn rate(&mut self, now: Time) -> u64 {
+        self.quick.rate(now)
+    }
+
     /// The smoothed time from request to block, once it is known.
     pub fn delay(&self) -> Option<Span> {
         self.delay.map(|(smooth, _)| Span::from_micros(smooth))
@@ -146,6 +155,7 @@ impl Depth {
         self.last = Some(now);
         self.backoff = 0;
         self.meter.add(u64::from(BLOCK), now);
+        self.quick.add(u64::from(BLOCK), now);
         self.measure(now.since(asked_at).as_micros());
         if let State::Growing { pace, credit, .. } = &mut self.state {
             *credit += 1;
