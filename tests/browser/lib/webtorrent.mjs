@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { atEnd } from './end.mjs';
 import { ROOT } from './place.mjs';
 import { until } from './wait.mjs';
 
@@ -20,8 +21,8 @@ async function serve(t) {
     response.end(script ? await readFile(BUNDLE) : PAGE);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => server.close());
-  t.after(() => server.closeAllConnections());
+  atEnd(t, () => server.close());
+  atEnd(t, () => server.closeAllConnections());
   return `http://127.0.0.1:${server.address().port}`;
 }
 
@@ -42,6 +43,20 @@ export class WebTorrentTab {
       const file = new File([data], called);
       return new Promise((resolve) => window.client.seed(file, { announce: [announce] }, (torrent) => resolve(torrent.infoHash)));
     }, { text: bytes.toString('base64'), name, announce: tracker });
+  }
+
+  /** Seeds one file of `length` random bytes, made in the page. */
+  async seedNoise(length, tracker) {
+    return this.page.evaluate(([total, announce]) => {
+      const part = crypto.getRandomValues(new Uint8Array(65536));
+      const parts = Array.from({ length: Math.ceil(total / part.length) }, (_, index) => {
+        const copy = part.slice(0, Math.min(part.length, total - index * part.length));
+        new DataView(copy.buffer).setUint32(0, index);
+        return copy;
+      });
+      const file = new File(parts, 'noise.bin');
+      return new Promise((resolve) => window.client.seed(file, { announce: [announce] }, (torrent) => resolve(torrent.infoHash)));
+    }, [length, tracker]);
   }
 
   /** Downloads a magnet to its end; returns SHA-256 of its first file. */
