@@ -1,24 +1,20 @@
 // What the browser's transports reach by themselves, with nothing of ours on top: the measure for the rest.
 
-import { createServer } from 'node:http';
 import { browser } from '../browser/lib/browser.mjs';
 import { atEnd } from '../browser/lib/end.mjs';
+import { serve } from '../browser/lib/serve.mjs';
 import { browserPid, cost } from './cost.mjs';
 
 const MESSAGE = 64 * 1024;
 
-/** A page at an origin of its own: `server` answers everything with an empty document. */
-async function blank(t) {
-  const server = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<!doctype html>'));
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  atEnd(t, () => server.close());
-  atEnd(t, () => server.closeAllConnections());
-  return { server, url: `http://127.0.0.1:${server.address().port}/` };
+/** An empty page at an origin of its own. */
+function blank(t) {
+  return serve(t, async () => ({ type: 'text/html', body: '<!doctype html>' }));
 }
 
 /** Page to page over one ordered data channel, 64 KiB messages, between two browsers. */
 export async function dataChannel(t, length) {
-  const { url } = await blank(t);
+  const { origin: url } = await blank(t);
   const [one, other] = [await browser(t), await browser(t)];
   const [sender, receiver] = [await one.context.newPage(), await other.context.newPage()];
   await Promise.all([sender.goto(url), receiver.goto(url)]);
@@ -76,7 +72,7 @@ function send(page, length) {
 /** Into a worker over a WebSocket, 64 KiB messages. */
 export async function webSocket(t, length) {
   const { WebSocketServer } = await import('../browser/node_modules/ws/wrapper.mjs');
-  const { server, url } = await blank(t);
+  const { server, origin: url } = await blank(t);
   const sockets = new WebSocketServer({ server, perMessageDeflate: false });
   atEnd(t, () => sockets.clients.forEach((client) => client.terminate()));
   sockets.on('connection', (socket) => {

@@ -36,9 +36,13 @@ export class Browser {
     this.profile = profile;
   }
 
-  /** Opens `url`. What its console and its errors say is kept, and shown when the test fails. */
-  async open(url) {
+  /**
+   * Opens `url`. What its console and its errors say is kept, and shown when the test fails. `prepare(page)` may change
+   * the page before anything is loaded.
+   */
+  async open(url, prepare = () => {}) {
     const tab = new Tab(this.t, await this.context.newPage());
+    await prepare(tab.page);
     await tab.page.goto(url);
     return tab;
   }
@@ -111,6 +115,13 @@ export class Tab {
         document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
       }
     }, input);
+  }
+
+  /** Waits for the notice with this code; returns its words. */
+  async notice(code) {
+    const notice = this.page.locator(`#notices [data-code="${code}"]`);
+    await notice.waitFor({ timeout: 60_000 });
+    return notice.innerText();
   }
 
   /** Fails the test when the page reported errors, apart from those that `expected` matches. */

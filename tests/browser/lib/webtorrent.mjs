@@ -1,10 +1,9 @@
 // A page with the WebTorrent client in it, on an origin of its own.
 
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { atEnd } from './end.mjs';
 import { ROOT } from './place.mjs';
+import { serve } from './serve.mjs';
 import { until } from './wait.mjs';
 
 const BUNDLE = join(ROOT, 'tests/browser/node_modules/webtorrent/dist/webtorrent.min.js');
@@ -13,17 +12,12 @@ import WebTorrent from './webtorrent.min.js';
 window.client = new WebTorrent({ tracker: { rtcConfig: { iceServers: [] } }, dht: false, lsd: false });
 </script>`;
 
-/** Serves the page; ends with test `t`. Returns its origin. */
-async function serve(t) {
-  const server = createServer(async (request, response) => {
-    const script = request.url === '/webtorrent.min.js';
-    response.setHeader('content-type', script ? 'text/javascript' : 'text/html');
-    response.end(script ? await readFile(BUNDLE) : PAGE);
+/** Serves the page on an origin of its own. */
+function page(t) {
+  return serve(t, async (path) => {
+    if (path === '/webtorrent.min.js') return { type: 'text/javascript', body: await readFile(BUNDLE) };
+    return { type: 'text/html', body: PAGE };
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  atEnd(t, () => server.close());
-  atEnd(t, () => server.closeAllConnections());
-  return `http://127.0.0.1:${server.address().port}`;
 }
 
 /** A tab of `browser` with a WebTorrent client. */
@@ -31,7 +25,7 @@ export class WebTorrentTab {
   static async open(t, browser) {
     const tab = new WebTorrentTab();
     tab.page = await browser.context.newPage();
-    await tab.page.goto(`${await serve(t)}/`);
+    await tab.page.goto(`${(await page(t)).origin}/`);
     await tab.page.waitForFunction(() => window.client);
     return tab;
   }
