@@ -1,3 +1,4 @@
 //! The native half of Tombolo: everything that needs sockets, files and a clock.
 
+pub mod panics;
 pub mod rtc;

@@ -3,7 +3,6 @@
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { atEnd } from './end.mjs';
 
 export const ROOT = resolve(import.meta.dirname, '../../..');
 export const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target');
@@ -56,7 +55,7 @@ export function needs(...tools) {
 /** A new empty folder that is removed after test `t`. */
 export function folder(t, name = 'test') {
   const path = mkdtempSync(join(tmpdir(), `tombolo-${name}-`));
-  atEnd(t, () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
+  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
 

@@ -2,7 +2,6 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { atEnd } from './end.mjs';
 import { until, within } from './wait.mjs';
 
 /** How long a process may take to end after SIGTERM before it is killed. */
@@ -30,7 +29,7 @@ export class Process {
     this.#child.stdin.on('error', () => {});
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(line));
     createInterface({ input: this.#child.stderr }).on('line', (line) => this.#note(line));
-    atEnd(t, () => this.stop());
+    t.after(() => this.stop());
   }
 
   get pid() {

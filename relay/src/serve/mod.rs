@@ -1,0 +1,6 @@
+//! `tombolo serve`.
+
+mod guard;
+mod page;
+mod reply;
+pub(crate) mod websocket;

@@ -1,0 +1,255 @@
+//! Several shards, one a core: each torrent lives in one of them, found by its info-hash.
+//!
+//! Invariant: a torrent's number tells its shard, so no table but the directory is shared. Cost: a message to another
+//! thread for what is asked from outside; nothing for what peers do.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tombolo_core::door::Greeting;
+use tombolo_core::event::{Add, Event, Report, Source, Torrent};
+use tombolo_core::key::{PeerId, SwarmKey};
+
+use crate::rtc::Channel;
+use crate::shard::{self, Arrival, Carrier, Command, Directory, FreshChannel, ShardConfig, Start, View};
+
+/// How long stopping may take in all; what is not done by then is left.
+const STOP: Duration = Duration::from_millis(4_500);
+
+/// What happens in all shards, as it happens.
+pub type Reports = mpsc::UnboundedReceiver<(Torrent, Report)>;
+
+/// All shards of a process.
+#[derive(Clone)]
+pub struct Shards {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shards: Vec<mpsc::UnboundedSender<Command>>,
+    directory: Arc<Directory>,
+    next: AtomicU32,
+    peer_id: PeerId,
+    threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Shards {
+    /// Starts `count` shards alike; each gets its part of the session's budgets.
+    ///
+    /// # Errors
+    /// A thread cannot be started, there is no entropy, or storage cannot be opened.
+    pub fn start(config: &ShardConfig, count: usize) -> io::Result<(Self, Reports)> {
+        let count = count.max(1);
+        let (reports, receiver) = mpsc::unbounded_channel();
+        let directory = Arc::new(Directory::default());
+        let (mut shards, mut threads) = (Vec::new(), Vec::new());
+        let (started, starts) = std::sync::mpsc::channel();
+        for index in 0..count {
+            let (sender, commands) = mpsc::unbounded_channel();
+            let (directory, reports) = (directory.clone(), reports.clone());
+            let start = Start {
+                config: share(config, count),
+                seed: seed()?,
+                directory,
+                reports,
+                commands,
+            };
+            let started = started.clone();
+            let thread = std::thread::Builder::new().name(format!("shard-{index}"));
+            threads.push(thread.spawn(move || shard::run(start, &started))?);
+            shards.push(sender);
+        }
+        for _ in 0..count {
+            starts.recv().map_err(|_| io::Error::other("a shard did not start"))??;
+        }
+        let (next, peer_id) = (AtomicU32::new(0), config.session.peer_id);
+        let inner = Inner {
+            shards,
+            directory,
+            next,
+            peer_id,
+            threads: threads.into(),
+        };
+        Ok((Self { inner: Arc::new(inner) }, receiver))
+    }
+
+    /// The torrent traded in a swarm.
+    pub fn find(&self, swarm: SwarmKey) -> Option<Torrent> {
+        self.inner.directory.find(swarm)
+    }
+
+    /// Adds a torrent, whose handle is given to `add`, in the shard that its first hash falls to.
+    ///
+    /// # Errors
+    /// It is there already; the torrent that it is.
+    pub fn add(&self, add: impl FnOnce(Torrent) -> Add) -> Result<Torrent, Torrent> {
+        let serial = self.inner.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.count();
+        // The hash decides the shard, so the source must be seen first.
+        let mut add = add(Torrent(0));
+        let swarms: Vec<SwarmKey> = match &add.source {
+            Source::Metainfo(metainfo) => metainfo.hashes.swarms().collect(),
+            Source::Magnet(magnet) => magnet.hashes.swarms().collect(),
+        };
+        let shard = swarms.first().map_or(0, |swarm| u32::from(swarm.0[0])) % count;
+        add.torrent = Torrent(serial * count + shard);
+        let torrent = add.torrent;
+        self.inner.directory.claim(&swarms, torrent)?;
+        self.send(torrent, Event::Add(Box::new(add)));
+        Ok(torrent)
+    }
+
+    /// Tells a torrent's shard of an event.
+    pub fn send(&self, torrent: Torrent, event: Event) {
+        self.command(torrent, Command::Event(event));
+    }
+
+    /// Looks into the shard of a torrent; `None` when the shards have been stopped.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        torrent: Torrent,
+        look: impl FnOnce(&mut View<'_>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        let look = Box::new(move |view: &mut View<'_>| {
+            let _ = sender.send(look(view));
+        });
+        self.command(torrent, Command::Look(look));
+        answer.await.ok()
+    }
+
+    /// Looks into every shard.
+    pub async fn look_all<T: Send + 'static>(
+        &self,
+        look: impl Fn(&mut View<'_>) -> T + Send + Clone + 'static,
+    ) -> Vec<T> {
+        let mut answers = Vec::new();
+        for shard in 0..self.count() {
+            // Any torrent of that number falls to that shard.
+            answers.extend(self.look(Torrent(shard), look.clone()).await);
+        }
+        answers
+    }
+
+    /// Takes in peers that connect to this listener, for any torrent, until the shards are stopped.
+    pub async fn listen(self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, address)) => {
+                    tokio::spawn(self.clone().accept(stream, address));
+                }
+                // Out of file handles, most likely: others must close first.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// Shakes hands with a peer that has connected, and hands it to the shard of its torrent.
+    pub async fn accept(self, mut stream: TcpStream, address: SocketAddr) {
+        let Ok(greeting) = shard::answer(&mut stream, |swarm| self.answers_as(swarm)).await else {
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        if let Ok(stream) = stream.into_std() {
+            self.arrive(greeting, Carrier::Tcp(stream), Some(address));
+        }
+    }
+
+    /// As [`accept`](Self::accept), for a data channel that its peer opened unasked.
+    pub async fn accept_channel(self, channel: Channel) {
+        let answered = shard::answer(&mut FreshChannel(&channel), |swarm| self.answers_as(swarm)).await;
+        let Ok(greeting) = answered else { return };
+        let address = channel.remote_address();
+        self.arrive(greeting, Carrier::Channel(channel), address);
+    }
+
+    /// Hands a peer past its handshake to the shard of its torrent.
+    pub(crate) fn arrive(&self, greeting: Greeting, carrier: Carrier, address: Option<SocketAddr>) {
+        if let Some(torrent) = self.find(greeting.swarm) {
+            let arrival = Arrival {
+                torrent,
+                greeting,
+                carrier,
+                address,
+            };
+            self.command(torrent, Command::Arrival(Box::new(arrival)));
+        }
+    }
+
+    /// Answers an offer for a torrent that came to our own tracker; `None` if it is refused.
+    pub async fn answer_offer(&self, torrent: Torrent, sdp: String) -> Option<String> {
+        let (sender, answer) = oneshot::channel();
+        self.command(torrent, Command::Offer(torrent, sdp, sender));
+        answer.await.ok().flatten()
+    }
+
+    /// Our own id, for a swarm that is here.
+    pub(crate) fn answers_as(&self, swarm: SwarmKey) -> Option<PeerId> {
+        self.find(swarm).map(|_| self.inner.peer_id)
+    }
+
+    /// How we name ourselves.
+    pub fn peer_id(&self) -> PeerId {
+        self.inner.peer_id
+    }
+
+    /// Stops every shard: trackers are told, storage is written out. Takes at most 4.5 seconds.
+    pub async fn stop(&self) {
+        let mut stopping = Vec::new();
+        for shard in &self.inner.shards {
+            let (sender, stopped) = oneshot::channel();
+            let _ = shard.send(Command::Stop(sender));
+            stopping.push(stopped);
+        }
+        let all = async {
+            for stopped in stopping {
+                let _ = stopped.await;
+            }
+            let threads = std::mem::take(
+                &mut *self
+                    .inner
+                    .threads
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner),
+            );
+            // Joined where waiting hurts nobody: storage is written out as the threads end.
+            let _ =
+                tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
+        };
+        let _ = tokio::time::timeout(STOP, all).await;
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.inner.shards.len()).unwrap_or(u32::MAX)
+    }
+
+    fn command(&self, torrent: Torrent, command: Command) {
+        if let Some(shard) = self.inner.shards.get((torrent.0 % self.count()) as usize) {
+            // A shard that has ended answers nothing, which whoever waits sees by the dropped sender.
+            let _ = shard.send(command);
+        }
+    }
+}
+
+/// A shard's part of the budgets.
+fn share(config: &ShardConfig, count: usize) -> ShardConfig {
+    let mut config = config.clone();
+    let count = count as u64;
+    config.session.memory /= count;
+    config.session.cache /= count;
+    config.session.up = config.session.up.map(|rate| rate / count);
+    config.session.down = config.session.down.map(|rate| rate / count);
+    config
+}
+
+fn seed() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
