@@ -10,7 +10,11 @@ fn from_one_seed() {
     let seed = sim.add(Setup::seed(&content));
     let leech = sim.add(Setup::leech(&content));
     sim.introduce(leech, seed);
-    assert!(sim.run_until(Span::from_secs(60), |sim| sim.node(leech).is_complete()), "{:?}", sim.node(leech).session.status(sim_now(), tombolo_tests::sim::TORRENT));
+    assert!(
+        sim.run_until(Span::from_secs(60), |sim| sim.node(leech).is_complete()),
+        "{:?}",
+        sim.node(leech).session.status(sim_now(), tombolo_tests::sim::TORRENT)
+    );
     let took = sim.node(leech).completed_at().unwrap().as_micros();
     assert!(took < 6_500_000, "5 MB at 1 MB/s took {took} us");
 }

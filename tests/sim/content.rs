@@ -28,7 +28,11 @@ impl Content {
         Rng::new(bytes.len() as u64).fill(&mut bytes);
         let pieces: Vec<u8> = bytes.chunks(piece_length).flat_map(Sha1::digest).collect();
         let mut info = Vec::new();
-        let files: String = lengths.iter().enumerate().map(|(at, length)| format!("d6:lengthi{length}e4:pathl{}:{at}ee", at.to_string().len())).collect();
+        let files: String = lengths
+            .iter()
+            .enumerate()
+            .map(|(at, length)| format!("d6:lengthi{length}e4:pathl{}:{at}ee", at.to_string().len()))
+            .collect();
         match lengths {
             [length] => info.extend(format!("d6:lengthi{length}e").bytes()),
             _ => info.extend(format!("d5:filesl{files}e").bytes()),
@@ -37,12 +41,16 @@ impl Content {
         info.extend(pieces);
         info.extend(b"e");
         let metainfo = Metainfo::from_info(info.into()).expect("the torrent is well formed");
-        Self { metainfo: Arc::new(metainfo), bytes: bytes.into() }
+        Self {
+            metainfo: Arc::new(metainfo),
+            bytes: bytes.into(),
+        }
     }
 
     /// The bytes of a piece.
     pub fn piece(&self, piece: Piece) -> Bytes {
         let start = self.metainfo.layout.offset(piece) as usize;
-        self.bytes.slice(start..start + self.metainfo.layout.piece_length(piece) as usize)
+        self.bytes
+            .slice(start..start + self.metainfo.layout.piece_length(piece) as usize)
     }
 }

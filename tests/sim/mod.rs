@@ -74,7 +74,15 @@ impl Sim {
     pub fn new(seed: u64) -> Self {
         println!("seed {seed}");
         let rng = Rng::new(seed);
-        Self { now: Time::ZERO, queue: BinaryHeap::new(), happened: 0, nodes: Vec::new(), links: 0, seed, rng }
+        Self {
+            now: Time::ZERO,
+            queue: BinaryHeap::new(),
+            happened: 0,
+            nodes: Vec::new(),
+            links: 0,
+            seed,
+            rng,
+        }
     }
 
     /// Adds a node.
@@ -129,7 +137,10 @@ impl Sim {
 
     /// What a hand-driven peer has received since it was last asked.
     pub fn heard(&mut self, id: Id, link: Link) -> Vec<tombolo_core::wire::message::Message> {
-        self.nodes[id.0].puppets.get_mut(&link).map_or_else(Vec::new, Puppet::heard)
+        self.nodes[id.0]
+            .puppets
+            .get_mut(&link)
+            .map_or_else(Vec::new, Puppet::heard)
     }
 
     /// Makes a hand-driven peer say something.
@@ -197,8 +208,14 @@ impl Sim {
     }
 
     fn connect(&mut self, id: Id, dial: Dial, address: SocketAddr) {
-        let far = self.nodes.iter().position(|node| node.address == address && node.online).map(Id);
-        let Some(far) = far.filter(|_| self.nodes[id.0].online) else { return self.tell(id, Event::DialFailed(dial)) };
+        let far = self
+            .nodes
+            .iter()
+            .position(|node| node.address == address && node.online)
+            .map(Id);
+        let Some(far) = far.filter(|_| self.nodes[id.0].online) else {
+            return self.tell(id, Event::DialFailed(dial));
+        };
         let (near_link, far_link) = (self.new_link(), self.new_link());
         self.nodes[id.0].ends.insert(near_link, (far, far_link));
         self.nodes[far.0].ends.insert(far_link, (id, near_link));
@@ -209,9 +226,27 @@ impl Sim {
 
     fn open(&mut self, at: Id, link: Link, other: Id, (origin, address): (Origin, SocketAddr)) {
         let (node, peer) = (&self.nodes[at.0], &self.nodes[other.0]);
-        let transport = if node.web && peer.web { Transport::Rtc } else if node.web || peer.web { Transport::Wire } else { Transport::Tcp };
-        let greeting = Greeting { swarm: peer.swarm, peer_id: peer.peer_id, reserved: peer.reserved, rest: Bytes::new() };
-        let opened = Opened { link, torrent: TORRENT, greeting, transport, origin, address: Some(address) };
+        let transport = if node.web && peer.web {
+            Transport::Rtc
+        } else if node.web || peer.web {
+            Transport::Wire
+        } else {
+            Transport::Tcp
+        };
+        let greeting = Greeting {
+            swarm: peer.swarm,
+            peer_id: peer.peer_id,
+            reserved: peer.reserved,
+            rest: Bytes::new(),
+        };
+        let opened = Opened {
+            link,
+            torrent: TORRENT,
+            greeting,
+            transport,
+            origin,
+            address: Some(address),
+        };
         self.tell(at, Event::Opened(Box::new(opened)));
     }
 
@@ -284,7 +319,9 @@ impl Sim {
                 node.sending.push_front(link);
                 return;
             }
-            let Some(frame) = node.session.poll_frame(now, link, ROOM) else { continue };
+            let Some(frame) = node.session.poll_frame(now, link, ROOM) else {
+                continue;
+            };
             let data = Bytes::from(frame.to_vec());
             let free = now + node.sending_time(data.len());
             node.sending.push_back(link);

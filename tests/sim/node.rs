@@ -56,12 +56,18 @@ impl Setup {
 
     /// A node that has everything.
     pub fn seed(content: &Content) -> Self {
-        Self { held: (0..content.metainfo.layout.pieces() as u32).collect(), ..Self::leech(content) }
+        Self {
+            held: (0..content.metainfo.layout.pieces() as u32).collect(),
+            ..Self::leech(content)
+        }
     }
 
     /// A node that bridges, with a cache of so many bytes.
     pub fn bridge(content: &Content, cache: u64) -> Self {
-        let mut setup = Self { mode: Mode::Bridge { prefetch: false }, ..Self::leech(content) };
+        let mut setup = Self {
+            mode: Mode::Bridge { prefetch: false },
+            ..Self::leech(content)
+        };
         setup.config.relay = true;
         setup.config.cache = cache;
         setup.config.unchoke_slots = 50;
@@ -160,7 +166,10 @@ impl Node {
         let mut peer_id = *b"-TO0100-sim000000000";
         peer_id[12..].copy_from_slice(&(number as u64).to_be_bytes());
         let peer_id = PeerId(peer_id);
-        let config = Config { peer_id, ..setup.config.clone() };
+        let config = Config {
+            peer_id,
+            ..setup.config.clone()
+        };
         Self {
             session: Session::new(config, seed),
             address: SocketAddr::from(([10, 0, (number / 250) as u8, (number % 250) as u8 + 1], 6881)),
@@ -188,12 +197,18 @@ impl Node {
     /// Whether everything it wants is there, byte for byte.
     pub fn is_complete(&self) -> bool {
         self.reports.iter().any(|(_, report)| super::is_complete(report))
-            && self.stored.iter().all(|(piece, bytes)| *bytes == self.setup.content.piece(*piece))
+            && self
+                .stored
+                .iter()
+                .all(|(piece, bytes)| *bytes == self.setup.content.piece(*piece))
     }
 
     /// When it was complete.
     pub fn completed_at(&self) -> Option<Time> {
-        self.reports.iter().find(|(_, report)| super::is_complete(report)).map(|(at, _)| *at)
+        self.reports
+            .iter()
+            .find(|(_, report)| super::is_complete(report))
+            .map(|(at, _)| *at)
     }
 
     /// The order in which pieces were verified.
@@ -207,17 +222,29 @@ impl Node {
 
     /// Peers that it banned.
     pub fn bans(&self) -> usize {
-        self.reports.iter().filter(|(_, report)| matches!(report, Report::Banned(_))).count()
+        self.reports
+            .iter()
+            .filter(|(_, report)| matches!(report, Report::Banned(_)))
+            .count()
     }
 
     pub(super) fn first_event(&self) -> Event {
         let metainfo = &self.setup.content.metainfo;
         let source = if self.setup.magnet {
-            Source::Magnet(Magnet::parse(&format!("magnet:?xt=urn:btih:{}", metainfo.hashes.swarm())).expect("a magnet link"))
+            Source::Magnet(
+                Magnet::parse(&format!("magnet:?xt=urn:btih:{}", metainfo.hashes.swarm())).expect("a magnet link"),
+            )
         } else {
             Source::Metainfo(metainfo.clone())
         };
-        let add = Add { torrent: TORRENT, source, mode: self.setup.mode, trackers: None, peers: Vec::new(), priorities: self.setup.priorities.clone() };
+        let add = Add {
+            torrent: TORRENT,
+            source,
+            mode: self.setup.mode,
+            trackers: None,
+            peers: Vec::new(),
+            priorities: self.setup.priorities.clone(),
+        };
         Event::Add(Box::new(add))
     }
 
@@ -240,8 +267,13 @@ impl Node {
                 Some(Event::Restored { torrent, held, check })
             }
             Action::Hash(job, data) => Some(Event::Hashed(job, digest(&data))),
-            Action::Check(job, _, piece) => Some(Event::Checked(job, self.stored.get(&piece).map(|data| Sha1::digest(data).into()))),
-            Action::Store(job, _, _, _) if self.full => Some(Event::Stored(job, Err(tombolo_core::event::StorageError::Full))),
+            Action::Check(job, _, piece) => Some(Event::Checked(
+                job,
+                self.stored.get(&piece).map(|data| Sha1::digest(data).into()),
+            )),
+            Action::Store(job, _, _, _) if self.full => {
+                Some(Event::Stored(job, Err(tombolo_core::event::StorageError::Full)))
+            }
             Action::Store(job, _, piece, data) => {
                 self.stored.insert(piece, data.to_vec().into());
                 Some(Event::Stored(job, Ok(())))
@@ -249,7 +281,11 @@ impl Node {
             Action::Load(job, _, range) => {
                 let piece = self.stored.get(&range.piece).cloned().unwrap_or_default();
                 let (begin, end) = (range.begin as usize, (range.begin + range.length) as usize);
-                let data = if self.setup.corrupt { vec![0xbd; end - begin].into() } else { piece.slice(begin..end) };
+                let data = if self.setup.corrupt {
+                    vec![0xbd; end - begin].into()
+                } else {
+                    piece.slice(begin..end)
+                };
                 Some(Event::Loaded(job, Ok(Slices::from(data))))
             }
             Action::Discard(_, piece) => {

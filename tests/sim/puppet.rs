@@ -28,7 +28,13 @@ impl Puppet {
     /// A peer that speaks what we speak, over TCP.
     pub fn new(number: u8) -> Self {
         let address = Some(SocketAddr::from(([10, 1, 0, number], 6881)));
-        Self { id: PeerId([number; 20]), reserved: Reserved::OURS, transport: Transport::Tcp, address, framer: Framer::new() }
+        Self {
+            id: PeerId([number; 20]),
+            reserved: Reserved::OURS,
+            transport: Transport::Tcp,
+            address,
+            framer: Framer::new(),
+        }
     }
 
     /// The same that speaks BEP 3 alone.
@@ -44,7 +50,12 @@ impl Puppet {
     }
 
     pub(super) fn greeting(&self, swarm: SwarmKey) -> Greeting {
-        Greeting { swarm, peer_id: self.id, reserved: self.reserved, rest: Bytes::new() }
+        Greeting {
+            swarm,
+            peer_id: self.id,
+            reserved: self.reserved,
+            rest: Bytes::new(),
+        }
     }
 
     pub(super) fn hear(&mut self, frame: Slices) {

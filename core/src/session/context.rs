@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::net::{IpAddr, SocketAddr};
 
+use super::sockets::Sockets;
 use crate::config::Config;
 use crate::event::{Action, Dial, Job, Offer, Report, Torrent};
 use crate::key::PeerId;
@@ -24,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) up: Limiter,
     pub(crate) down: Limiter,
     pub(crate) bans: Bans,
+    pub(crate) sockets: Sockets,
     actions: VecDeque<Action>,
     owners: BTreeMap<u64, Torrent>,
     handles: u64,
@@ -42,6 +44,7 @@ impl Context {
             up: Limiter::new(config.up),
             down: Limiter::new(config.down),
             bans: Bans::default(),
+            sockets: Sockets::default(),
             actions: VecDeque::new(),
             owners: BTreeMap::new(),
             handles: 0,

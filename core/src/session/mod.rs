@@ -5,16 +5,18 @@
 
 pub(crate) mod context;
 mod observe;
+pub(crate) mod sockets;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::config::Config;
-use crate::event::{Action, Add, Event, Link, Opened, Torrent};
+use crate::event::{Action, Add, Event, Link, Opened, Socket, Torrent};
 use crate::slices::Slices;
 use crate::swarm::Swarm;
 use crate::swarm::reason::Reason;
 use crate::time::Time;
+use crate::tracker::ws::Reply;
 use context::Context;
 
 /// All torrents of one shard, as one deterministic state machine. See [`crate::event`] for what goes in and out.
@@ -60,6 +62,9 @@ impl Session {
                 self.cx.down.set_rate(down, self.cx.now);
             }
             Event::Due => self.fire(),
+            Event::Connected(socket) => self.cx.connected(socket),
+            Event::Disconnected(socket, why) => self.disconnected(socket, &why),
+            Event::Text(socket, text) => self.text(socket, &text),
             other => self.forward(other),
         }
     }
@@ -79,6 +84,9 @@ impl Session {
             Event::Stored(job, result) => self.with_job(job.0, |swarm, cx| swarm.stored(cx, job, result)),
             Event::Loaded(job, result) => self.with_job(job.0, |swarm, cx| swarm.loaded(cx, job, result)),
             Event::DialFailed(dial) => self.with_job(dial.0, |swarm, cx| swarm.dialer.fail(dial, cx.now)),
+            Event::Fetched(job, result) => self.with_job(job.0, |swarm, cx| swarm.fetched(cx, job, result)),
+            Event::Described(offer, sdp) => self.with_handle(offer.0, |swarm, cx| swarm.described(cx, offer, sdp)),
+            Event::OfferFailed(offer) => self.with_job(offer.0, |swarm, cx| swarm.offer_failed(cx, offer)),
             _ => {}
         }
     }
@@ -144,6 +152,34 @@ impl Session {
                 self.touch(torrent);
             }
             None => self.cx.act(Action::Close(opened.link, Reason::UnknownTorrent)),
+        }
+    }
+
+    fn disconnected(&mut self, socket: Socket, why: &str) {
+        let Some(url) = self.cx.disconnected(socket) else {
+            return;
+        };
+        for torrent in self.swarms.keys().copied().collect::<Vec<_>>() {
+            self.with(torrent, |swarm, cx| swarm.tracker_lost(cx, &url, why));
+        }
+    }
+
+    fn text(&mut self, socket: Socket, text: &str) {
+        let Some(url) = self.cx.url_of(socket) else { return };
+        let Ok(message) = Reply::decode(text) else { return };
+        let named = match &message {
+            Reply::Announced(key, _) | Reply::Failed(Some(key), _) => Some(*key),
+            Reply::Offer(signal) | Reply::Answer(signal) => Some(signal.swarm),
+            _ => None,
+        };
+        let has = |swarm: &Swarm| named.is_some_and(|key| swarm.hashes.swarms().any(|swarm| swarm == key));
+        if let Some(torrent) = self
+            .swarms
+            .iter()
+            .find(|(_, swarm)| has(swarm))
+            .map(|(torrent, _)| *torrent)
+        {
+            self.with(torrent, |swarm, cx| swarm.tracker_message(cx, &url, message));
         }
     }
 

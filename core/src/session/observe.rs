@@ -138,7 +138,7 @@ fn peer_status(peer: &mut Peer, now: Time) -> PeerStatus {
         address: peer.address,
         transport: peer.transport,
         relay: peer.relay(),
-        inbound: peer.inbound(),
+        inbound: peer.inbound,
         interested: peer.ours.interested,
         unchoked: !peer.theirs.choking,
         peer_interested: peer.theirs.interested,

@@ -11,6 +11,7 @@ pub mod rate;
 pub mod reason;
 pub mod window;
 
+mod announce;
 pub(crate) mod assembly;
 pub(crate) mod bridge;
 pub(crate) mod content;
@@ -144,10 +145,15 @@ impl Swarm {
     /// A link is past its handshake.
     pub(crate) fn peer_opened(&mut self, cx: &mut Context, opened: Opened) {
         let link = opened.link;
-        if let Origin::Dialled(dial) = opened.origin {
-            self.dialer.link(dial, link);
+        let inbound = self.is_inbound(opened.origin);
+        match opened.origin {
+            Origin::Dialled(dial) => self.dialer.link(dial, link),
+            Origin::Offered(offer) => {
+                self.announcer.offers.finish(offer);
+            }
+            Origin::Inbound | Origin::Chosen => {}
         }
-        if let Err(reason) = self.admit(cx, &opened) {
+        if let Err(reason) = self.admit(cx, &opened, inbound) {
             if let (Reason::Ourselves | Reason::Banned, Some(address)) = (&reason, opened.address) {
                 self.dialer.forget(address);
             }
@@ -156,7 +162,8 @@ impl Swarm {
             return;
         }
         let slot = self.free_slot(link);
-        let mut peer = Peer::new(&opened, slot, cx.now, cx.config.max_requests);
+        let mut peer = Peer::new(&opened, slot, cx);
+        peer.inbound = inbound;
         peer.framer.push(opened.greeting.rest);
         if let Some(content) = &self.content {
             // Nothing was said yet, so there is nothing to be wrong.
@@ -169,9 +176,18 @@ impl Swarm {
         self.receive(cx, link, bytes::Bytes::new());
     }
 
+    /// Whether the other end brought a link about: it connected, or it made the offer.
+    fn is_inbound(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Inbound => true,
+            Origin::Offered(offer) => self.announcer.offers.theirs(offer).is_some(),
+            Origin::Dialled(_) | Origin::Chosen => false,
+        }
+    }
+
     /// Whether a new link is wanted. Of two links to one peer the one that its lower peer id dialled stays, so that both
     /// ends keep the same; of two in one direction the first.
-    fn admit(&mut self, cx: &mut Context, opened: &Opened) -> Result<(), Reason> {
+    fn admit(&mut self, cx: &mut Context, opened: &Opened, inbound: bool) -> Result<(), Reason> {
         let id = opened.greeting.peer_id;
         if id == cx.config.peer_id {
             return Err(Reason::Ourselves);
@@ -182,10 +198,9 @@ impl Swarm {
         if cx.bans.bans_peer(id, opened.address) {
             return Err(Reason::Banned);
         }
-        let inbound = opened.origin == Origin::Inbound;
         if let Some(other) = self.peers.values().find(|peer| peer.id == id) {
             let ours_is_lower = cx.config.peer_id < id;
-            let crossed = other.inbound() != inbound;
+            let crossed = other.inbound != inbound;
             if !(crossed && inbound != ours_is_lower) {
                 return Err(Reason::Duplicate);
             }
@@ -323,9 +338,9 @@ impl Swarm {
         if paused {
             self.close_all(cx, &Reason::Stopped);
             self.dialer.stop(cx.now);
-            self.announcer.stop(cx);
+            self.announce_stopped(cx);
         } else {
-            self.announcer.start(cx);
+            self.announcer.start(cx.now);
         }
         self.clock.wake(cx.now);
     }

@@ -15,9 +15,10 @@ use super::depth::Depth;
 use super::rate::{Meter, STEADY};
 use super::reason::Reason;
 use crate::bits::Bits;
-use crate::event::{Link, Opened, Origin, Transport};
+use crate::event::{Link, Opened, Transport};
 use crate::key::PeerId;
 use crate::layout::{Block, Layout, Piece, Range};
+use crate::session::context::Context;
 use crate::slices::Slices;
 use crate::time::Time;
 use crate::wire::extended::ExtendedHandshake;
@@ -86,7 +87,8 @@ pub(crate) struct Peer {
     pub(crate) slot: u32,
     pub(crate) id: PeerId,
     pub(crate) transport: Transport,
-    pub(crate) origin: Origin,
+    /// The other end brought the link about.
+    pub(crate) inbound: bool,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) opened: Time,
     pub(crate) framer: Framer,
@@ -140,7 +142,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(opened: &Opened, slot: u32, now: Time, max_requests: u32) -> Self {
+    pub(crate) fn new(opened: &Opened, slot: u32, cx: &Context) -> Self {
+        let now = cx.now;
         let reserved = opened.greeting.reserved;
         let quiet = Side {
             choking: true,
@@ -151,7 +154,7 @@ impl Peer {
             slot,
             id: opened.greeting.peer_id,
             transport: opened.transport,
-            origin: opened.origin,
+            inbound: false,
             address: opened.address,
             opened: now,
             framer: Framer::new(),
@@ -172,7 +175,7 @@ impl Peer {
             asked: VecDeque::new(),
             late: VecDeque::new(),
             uploads: VecDeque::new(),
-            depth: Depth::new(max_requests),
+            depth: Depth::new(cx.config.max_requests),
             down: Meter::new(STEADY),
             up: Meter::new(STEADY),
             received: 0,
@@ -199,10 +202,6 @@ impl Peer {
             address: self.address,
             transport: self.transport,
         }
-    }
-
-    pub(crate) const fn inbound(&self) -> bool {
-        matches!(self.origin, Origin::Inbound)
     }
 
     /// Whether it can serve a piece of which it only says so because it could fetch it from others.

@@ -77,7 +77,6 @@ impl Swarm {
             content.restored = true;
             cx.report(self.torrent, Report::Checked);
             self.check_complete(cx);
-            self.announcer.start(cx);
             self.touch_all();
         }
     }
@@ -154,7 +153,10 @@ impl Swarm {
         if content.bridge.is_none() && !content.complete && content.is_complete() {
             content.complete = true;
             cx.report(self.torrent, Report::Complete);
-            self.announcer.completed(cx);
+            // A torrent that was whole to begin with is not announced as completed (BEP 3).
+            if self.received.total() > 0 {
+                self.announcer.complete(cx.now);
+            }
         }
     }
 }

@@ -63,6 +63,7 @@ impl Clock {
 impl Swarm {
     /// Does what is due. Called for any event; cheap when nothing is.
     pub(crate) fn tick(&mut self, cx: &mut Context) {
+        self.announce(cx);
         if self.clock.tick > cx.now || self.paused {
             return;
         }

@@ -1,25 +1,286 @@
-//! The tracker client of one torrent (work in progress: announces nothing yet).
+//! The tracker client of one torrent: whom to announce to, when, and what became of it.
+//!
+//! All tiers are announced to, in each the first tracker that answers (BEP 12). A tracker that fails is asked again later and later.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::offers::Offers;
+use super::query::{AnnounceEvent, AnnounceReply, Failure};
+use crate::event::Job;
 use crate::session::context::Context;
-use crate::status::TrackerStatus;
-use crate::time::Time;
+use crate::status::{TrackerState, TrackerStatus};
+use crate::time::{Span, Time};
 
-pub(crate) struct Announcer {}
+/// The shortest wait between two announces, whatever a tracker says.
+const SHORTEST: Span = Span::from_secs(10);
+
+/// The longest, so that a tracker's mistake does not silence us.
+const LONGEST: Span = Span::from_secs(3600);
+
+/// How soon a web tracker is asked again while there are few peers: offers that nobody took are gone by then.
+const LONELY: Span = Span::from_secs(60);
+
+/// How long a tracker may take to answer.
+const TIMEOUT: Span = Span::from_secs(30);
+
+/// The wait after a first failure; it doubles with each one.
+const BACK_OFF: Span = Span::from_secs(2);
+
+/// How many doublings there are: the longest wait is a little over half an hour.
+const MAX_DOUBLINGS: u32 = 10;
+
+/// What a tracker speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// BEP 3.
+    Http,
+    /// BEP 15.
+    Udp,
+    /// WebTorrent's.
+    Ws,
+}
+
+/// A tracker of one torrent.
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    pub(crate) url: String,
+    pub(crate) face: Face,
+    tier: usize,
+    pub(crate) state: TrackerState,
+    pub(crate) next: Time,
+    /// It was told that we began.
+    pub(crate) greeted: bool,
+    /// It is to be told that we are complete now.
+    pub(crate) owes_completed: bool,
+    /// The fetch or conversation that is to be answered.
+    pub(crate) job: Option<Job>,
+    pub(crate) tracker_id: Option<String>,
+    failures: u32,
+    error: Option<String>,
+    answered: Option<Time>,
+    peers: usize,
+    seeds: Option<u32>,
+}
+
+/// The tracker client of one torrent.
+#[derive(Debug)]
+pub(crate) struct Announcer {
+    pub(crate) trackers: Vec<Tracker>,
+    /// The tracker of each tier that is announced to.
+    current: Vec<usize>,
+    pub(crate) offers: Offers,
+    pub(crate) key: u32,
+    running: bool,
+}
 
 impl Announcer {
-    pub(crate) fn new(_tiers: Vec<Vec<String>>, _cx: &mut Context) -> Self {
-        Self {}
+    /// For these trackers in tiers. Each tier is shuffled once (BEP 12); what is of no known kind is left out.
+    pub(crate) fn new(tiers: Vec<Vec<String>>, cx: &mut Context) -> Self {
+        let mut announcer = Self {
+            trackers: Vec::new(),
+            current: Vec::new(),
+            offers: Offers::default(),
+            key: cx.rng.next_u64() as u32,
+            running: true,
+        };
+        for mut tier in tiers {
+            cx.rng.shuffle(&mut tier);
+            let number = announcer.current.len();
+            let known = |url: &String| announcer.trackers.iter().any(|tracker: &Tracker| tracker.url == *url);
+            let fresh: Vec<String> = tier.into_iter().filter(|url| !known(url)).collect();
+            let trackers: Vec<Tracker> = fresh
+                .into_iter()
+                .filter_map(|url| Tracker::new(url, number, cx.now))
+                .collect();
+            if !trackers.is_empty() {
+                announcer.current.push(announcer.trackers.len());
+                announcer.trackers.extend(trackers);
+            }
+        }
+        announcer
     }
-    pub(crate) fn start(&mut self, _cx: &mut Context) {}
-    pub(crate) fn stop(&mut self, _cx: &mut Context) {}
-    pub(crate) fn completed(&mut self, _cx: &mut Context) {}
+
+    /// Announces from now on.
+    pub(crate) fn start(&mut self, now: Time) {
+        self.running = true;
+        for tracker in &mut self.trackers {
+            tracker.state = TrackerState::Idle;
+            tracker.next = now;
+        }
+    }
+
+    /// Announces no more.
+    pub(crate) fn halt(&mut self) {
+        self.running = false;
+        for tracker in &mut self.trackers {
+            tracker.greeted = false;
+            tracker.job = None;
+            tracker.state = TrackerState::Idle;
+        }
+    }
+
+    /// The trackers that know of us are to be told that we are complete.
+    pub(crate) fn complete(&mut self, now: Time) {
+        for tracker in self.trackers.iter_mut().filter(|tracker| tracker.greeted) {
+            tracker.owes_completed = true;
+            tracker.next = now;
+        }
+    }
+
+    /// The trackers to announce to now.
+    pub(crate) fn due(&self, now: Time) -> Vec<usize> {
+        let due = |&at: &usize| self.trackers[at].state != TrackerState::Announcing && self.trackers[at].next <= now;
+        if self.running {
+            self.current.iter().copied().filter(due).collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The trackers that have not answered in time.
+    pub(crate) fn overdue(&self, now: Time) -> Vec<usize> {
+        let late = |&at: &usize| self.trackers[at].state == TrackerState::Announcing && self.trackers[at].next <= now;
+        self.current.iter().copied().filter(late).collect()
+    }
+
+    /// When something is to be done.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        None
+        let trackers = self
+            .current
+            .iter()
+            .map(|&at| self.trackers[at].next)
+            .min()
+            .filter(|_| self.running);
+        [trackers, self.offers.deadline()].into_iter().flatten().min()
     }
-    pub(crate) fn status(&self, _now: Time) -> Vec<TrackerStatus> {
-        Vec::new()
+
+    /// An announce is under way.
+    pub(crate) fn begin(&mut self, at: usize, now: Time) {
+        let tracker = &mut self.trackers[at];
+        tracker.state = TrackerState::Announcing;
+        tracker.next = now + TIMEOUT;
+    }
+
+    /// What the next announce to a tracker is for.
+    pub(crate) fn event(&mut self, at: usize) -> AnnounceEvent {
+        let tracker = &mut self.trackers[at];
+        if !tracker.greeted {
+            tracker.owes_completed = false;
+            AnnounceEvent::Started
+        } else if core::mem::take(&mut tracker.owes_completed) {
+            AnnounceEvent::Completed
+        } else {
+            AnnounceEvent::Periodic
+        }
+    }
+
+    /// A tracker answered; whether it is the first time.
+    pub(crate) fn succeed(&mut self, at: usize, reply: &AnnounceReply, lonely: bool, now: Time) -> bool {
+        let tracker = &mut self.trackers[at];
+        let first = tracker.answered.is_none();
+        let interval = reply.min_interval.unwrap_or(0).max(reply.interval);
+        let mut wait = Span::from_secs(interval.into()).clamp(SHORTEST, LONGEST);
+        if lonely && tracker.face == Face::Ws {
+            wait = wait.min(LONELY);
+        }
+        tracker.next = now + wait;
+        tracker.state = TrackerState::Working;
+        tracker.greeted = true;
+        tracker.failures = 0;
+        tracker.error = None;
+        tracker.answered = Some(now);
+        tracker.peers = reply
+            .peers
+            .len()
+            .max((reply.complete.unwrap_or(0) + reply.incomplete.unwrap_or(0)) as usize);
+        tracker.seeds = reply.complete.or(tracker.seeds);
+        tracker.tracker_id = reply.tracker_id.clone().or_else(|| tracker.tracker_id.take());
+        tracker.job = None;
+        first
+    }
+
+    /// A tracker failed: the next one of its tier is tried, this one again after a while.
+    pub(crate) fn fail(&mut self, at: usize, failure: &Failure, cx: &mut Context) {
+        let tracker = &mut self.trackers[at];
+        let wait = match failure.retry_in_minutes {
+            Some(minutes) => Span::from_secs(u64::from(minutes) * 60),
+            None => {
+                let longest = BACK_OFF.as_micros() << tracker.failures.min(MAX_DOUBLINGS);
+                // Between half and all of it, so that many clients do not come back at once.
+                Span::from_micros(longest / 2 + cx.rng.below(longest as usize / 2) as u64)
+            }
+        };
+        tracker.failures += 1;
+        tracker.error = Some(failure.reason.clone());
+        tracker.state = TrackerState::Failed;
+        tracker.next = cx.now + wait;
+        tracker.job = None;
+        let tier = tracker.tier;
+        let of_tier: Vec<usize> = (0..self.trackers.len())
+            .filter(|&other| self.trackers[other].tier == tier)
+            .collect();
+        if let Some(place) = of_tier.iter().position(|&other| other == at) {
+            self.current[tier] = of_tier[(place + 1) % of_tier.len()];
+        }
+    }
+
+    /// The tracker of that URL.
+    pub(crate) fn by_url(&self, url: &str) -> Option<usize> {
+        self.trackers.iter().position(|tracker| tracker.url == url)
+    }
+
+    /// The tracker that this job asks.
+    pub(crate) fn by_job(&self, job: Job) -> Option<usize> {
+        self.trackers.iter().position(|tracker| tracker.job == Some(job))
+    }
+
+    pub(crate) fn status(&self, now: Time) -> Vec<TrackerStatus> {
+        self.trackers.iter().map(|tracker| tracker.status(now)).collect()
+    }
+}
+
+impl Tracker {
+    fn new(url: String, tier: usize, now: Time) -> Option<Self> {
+        let face = match url.split_once("://")?.0.to_ascii_lowercase().as_str() {
+            "http" | "https" => Face::Http,
+            "udp" => Face::Udp,
+            "ws" | "wss" => Face::Ws,
+            _ => return None,
+        };
+        Some(Self {
+            url,
+            face,
+            tier,
+            state: TrackerState::Idle,
+            next: now,
+            greeted: false,
+            owes_completed: false,
+            job: None,
+            tracker_id: None,
+            failures: 0,
+            error: None,
+            answered: None,
+            peers: 0,
+            seeds: None,
+        })
+    }
+
+    /// How many peers it counts, or named last.
+    pub(crate) const fn peers(&self) -> usize {
+        self.peers
+    }
+
+    fn status(&self, now: Time) -> TrackerStatus {
+        TrackerStatus {
+            url: self.url.to_string(),
+            state: self.state,
+            peers: self.peers,
+            seeds: self.seeds,
+            failures: self.failures,
+            error: self.error.clone(),
+            age: self.answered.map(|at| now.since(at).as_micros()),
+            next: (self.state != TrackerState::Announcing).then(|| self.next.since(now).as_micros()),
+        }
     }
 }

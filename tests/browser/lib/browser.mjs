@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { atEnd } from './end.mjs';
 import { CHROMIUM, folder } from './place.mjs';
 import { until } from './wait.mjs';
 
@@ -15,7 +16,8 @@ const FLAGS = [
 /** Starts a browser that is closed after test `t`. With `flags` come further command line flags. */
 export async function browser(t, { flags = [] } = {}) {
   const { chromium } = await import('playwright-core');
-  const context = await chromium.launchPersistentContext(folder(t, 'profile'), {
+  const profile = folder(t, 'profile');
+  const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     headless: true,
     args: [...FLAGS, ...flags],
@@ -23,19 +25,24 @@ export async function browser(t, { flags = [] } = {}) {
     // Where a machine has only loopback, no ICE candidate is gathered without it.
     permissions: ['microphone'],
   });
-  t.after(() => context.close());
-  return new Browser(t, context);
+  atEnd(t, () => context.close());
+  return new Browser(t, context, profile);
 }
 
 export class Browser {
-  constructor(t, context) {
+  constructor(t, context, profile) {
     this.t = t;
     this.context = context;
+    this.profile = profile;
   }
 
-  /** Opens `url`. What its console and its errors say is kept, and shown when the test fails. */
-  async open(url) {
+  /**
+   * Opens `url`. What its console and its errors say is kept, and shown when the test fails. `prepare(page)` may change
+   * the page before anything is loaded.
+   */
+  async open(url, prepare = () => {}) {
     const tab = new Tab(this.t, await this.context.newPage());
+    await prepare(tab.page);
     await tab.page.goto(url);
     return tab;
   }
@@ -108,6 +115,13 @@ export class Tab {
         document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
       }
     }, input);
+  }
+
+  /** Waits for the notice with this code; returns its words. */
+  async notice(code) {
+    const notice = this.page.locator(`#notices [data-code="${code}"]`);
+    await notice.waitFor({ timeout: 60_000 });
+    return notice.innerText();
   }
 
   /** Fails the test when the page reported errors, apart from those that `expected` matches. */

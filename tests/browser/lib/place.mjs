@@ -3,6 +3,7 @@
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
+import { atEnd } from './end.mjs';
 
 export const ROOT = resolve(import.meta.dirname, '../../..');
 export const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target');
@@ -55,7 +56,7 @@ export function needs(...tools) {
 /** A new empty folder that is removed after test `t`. */
 export function folder(t, name = 'test') {
   const path = mkdtempSync(join(tmpdir(), `tombolo-${name}-`));
-  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
+  atEnd(t, () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
 

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { atEnd } from './end.mjs';
 import { until, within } from './wait.mjs';
 
 /** How long a process may take to end after SIGTERM before it is killed. */
@@ -29,7 +30,7 @@ export class Process {
     this.#child.stdin.on('error', () => {});
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(line));
     createInterface({ input: this.#child.stderr }).on('line', (line) => this.#note(line));
-    t.after(() => this.stop());
+    atEnd(t, () => this.stop());
   }
 
   get pid() {

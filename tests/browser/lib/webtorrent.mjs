@@ -1,9 +1,9 @@
 // A page with the WebTorrent client in it, on an origin of its own.
 
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { ROOT } from './place.mjs';
+import { serve } from './serve.mjs';
 import { until } from './wait.mjs';
 
 const BUNDLE = join(ROOT, 'tests/browser/node_modules/webtorrent/dist/webtorrent.min.js');
@@ -12,17 +12,12 @@ import WebTorrent from './webtorrent.min.js';
 window.client = new WebTorrent({ tracker: { rtcConfig: { iceServers: [] } }, dht: false, lsd: false });
 </script>`;
 
-/** Serves the page; ends with test `t`. Returns its origin. */
-async function serve(t) {
-  const server = createServer(async (request, response) => {
-    const script = request.url === '/webtorrent.min.js';
-    response.setHeader('content-type', script ? 'text/javascript' : 'text/html');
-    response.end(script ? await readFile(BUNDLE) : PAGE);
+/** Serves the page on an origin of its own. */
+function page(t) {
+  return serve(t, async (path) => {
+    if (path === '/webtorrent.min.js') return { type: 'text/javascript', body: await readFile(BUNDLE) };
+    return { type: 'text/html', body: PAGE };
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => server.close());
-  t.after(() => server.closeAllConnections());
-  return `http://127.0.0.1:${server.address().port}`;
 }
 
 /** A tab of `browser` with a WebTorrent client. */
@@ -30,7 +25,7 @@ export class WebTorrentTab {
   static async open(t, browser) {
     const tab = new WebTorrentTab();
     tab.page = await browser.context.newPage();
-    await tab.page.goto(`${await serve(t)}/`);
+    await tab.page.goto(`${(await page(t)).origin}/`);
     await tab.page.waitForFunction(() => window.client);
     return tab;
   }
@@ -42,6 +37,20 @@ export class WebTorrentTab {
       const file = new File([data], called);
       return new Promise((resolve) => window.client.seed(file, { announce: [announce] }, (torrent) => resolve(torrent.infoHash)));
     }, { text: bytes.toString('base64'), name, announce: tracker });
+  }
+
+  /** Seeds one file of `length` random bytes, made in the page. */
+  async seedNoise(length, tracker) {
+    return this.page.evaluate(([total, announce]) => {
+      const part = crypto.getRandomValues(new Uint8Array(65536));
+      const parts = Array.from({ length: Math.ceil(total / part.length) }, (_, index) => {
+        const copy = part.slice(0, Math.min(part.length, total - index * part.length));
+        new DataView(copy.buffer).setUint32(0, index);
+        return copy;
+      });
+      const file = new File(parts, 'noise.bin');
+      return new Promise((resolve) => window.client.seed(file, { announce: [announce] }, (torrent) => resolve(torrent.infoHash)));
+    }, [length, tracker]);
   }
 
   /** Downloads a magnet to its end; returns SHA-256 of its first file. */

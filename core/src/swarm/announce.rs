@@ -1,0 +1,280 @@
+//! Talking to trackers: announces over HTTP, UDP and WebSocket, and the offers and answers that come with the last.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::Swarm;
+use crate::event::{Action, Job, Offer, Report};
+use crate::session::context::Context;
+use crate::status::TrackerState;
+use crate::tracker::announcer::Face;
+use crate::tracker::http;
+use crate::tracker::offers::{OFFERS, Theirs};
+use crate::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure};
+use crate::tracker::ws::{self, OfferId, Reply, Request, Sdp, Signal};
+
+/// Peers that we ask a tracker for.
+const NUMWANT: u32 = 50;
+
+/// A torrent with fewer peers than this asks web trackers again soon.
+const FEW_PEERS: usize = 4;
+
+impl Swarm {
+    /// Announces where it is time to, and gives up what took too long.
+    pub(super) fn announce(&mut self, cx: &mut Context) {
+        let (late, unblocked) = self.announcer.offers.expire(cx.now);
+        for offer in late {
+            cx.retire(offer.0);
+            cx.act(Action::Withdraw(offer));
+        }
+        unblocked.into_iter().for_each(|at| self.send_offers(cx, at));
+        for at in self.announcer.overdue(cx.now) {
+            self.tracker_failed(cx, at, &failure("no answer"));
+        }
+        for at in self.announcer.due(cx.now) {
+            self.announcer.begin(at, cx.now);
+            match self.announcer.trackers[at].face {
+                Face::Http => self.announce_http(cx, at),
+                Face::Udp => self.tracker_failed(cx, at, &failure("UDP trackers are not spoken to yet")),
+                Face::Ws => self.make_offers(cx, at),
+            }
+        }
+    }
+
+    pub(super) fn request(&mut self, cx: &Context, at: usize) -> AnnounceRequest {
+        let event = self.announcer.event(at);
+        AnnounceRequest {
+            tracker_id: self.announcer.trackers[at].tracker_id.clone(),
+            ..self.plain_request(cx, event)
+        }
+    }
+
+    fn plain_request(&self, cx: &Context, event: AnnounceEvent) -> AnnounceRequest {
+        let left = self
+            .content
+            .as_ref()
+            .filter(|content| content.restored)
+            .map(|content| match &content.bridge {
+                Some(_) => content.layout.total() - content.have,
+                None => content.picker.left().bytes,
+            });
+        AnnounceRequest {
+            swarm: self.hashes.swarm(),
+            peer_id: cx.config.peer_id,
+            port: cx.config.port,
+            uploaded: self.sent.total(),
+            downloaded: self.received.total(),
+            left,
+            event,
+            numwant: Some(if event == AnnounceEvent::Stopped { 0 } else { NUMWANT }),
+            key: Some(self.announcer.key),
+            tracker_id: None,
+        }
+    }
+
+    fn announce_http(&mut self, cx: &mut Context, at: usize) {
+        let request = self.request(cx, at);
+        let job = cx.job(self.torrent);
+        let tracker = &mut self.announcer.trackers[at];
+        tracker.job = Some(job);
+        let url = http::announce_url(&tracker.url, &request);
+        cx.act(Action::Fetch {
+            job,
+            url,
+            limit: http::MAX_REPLY,
+        });
+    }
+
+    /// A fetch that was an announce came back.
+    pub(crate) fn fetched(&mut self, cx: &mut Context, job: Job, result: Result<Bytes, String>) {
+        let Some(at) = self.announcer.by_job(job) else { return };
+        match result.map(|body| http::parse_announce(&body)) {
+            Ok(Ok(reply)) => self.tracker_succeeded(cx, at, reply),
+            Ok(Err(http::ReplyError::Failure(refusal))) => self.tracker_failed(cx, at, &refusal),
+            Ok(Err(error)) => self.tracker_failed(cx, at, &failure(&error.to_string())),
+            Err(error) => self.tracker_failed(cx, at, &failure(&error)),
+        }
+    }
+
+    /// Has the offers made that an announce to a web tracker brings along.
+    fn make_offers(&mut self, cx: &mut Context, at: usize) {
+        let taken = self.peers.len() + self.announcer.offers.count();
+        let count = if cx.config.offers {
+            OFFERS.min(cx.config.max_peers.saturating_sub(taken))
+        } else {
+            0
+        };
+        for _ in 0..count {
+            let offer = cx.offer(self.torrent);
+            let mut id = [0; 20];
+            cx.rng.fill(&mut id);
+            self.announcer.offers.make(offer, at, OfferId(id), cx.now);
+            cx.act(Action::MakeOffer(offer, self.torrent));
+        }
+        self.send_offers(cx, at);
+    }
+
+    /// Sends an announce to a web tracker once its offers are made.
+    fn send_offers(&mut self, cx: &mut Context, at: usize) {
+        let waits = self
+            .announcer
+            .trackers
+            .get(at)
+            .is_some_and(|tracker| tracker.state == TrackerState::Announcing);
+        if !waits || !self.announcer.offers.is_ready(at) {
+            return;
+        }
+        let offers = self.announcer.offers.send(at, cx.now);
+        let offers: Vec<ws::Offer<'_>> = offers
+            .iter()
+            .map(|(id, sdp)| ws::Offer {
+                id: *id,
+                sdp: Sdp::new(sdp),
+            })
+            .collect();
+        let request = AnnounceRequest {
+            numwant: Some(offers.len() as u32),
+            ..self.request(cx, at)
+        };
+        let text = Request::Announce(request, offers).encode();
+        cx.send_text(&self.announcer.trackers[at].url, text);
+    }
+
+    /// The shell made an offer or an answer.
+    pub(crate) fn described(&mut self, cx: &mut Context, offer: Offer, sdp: String) {
+        if let Some(theirs) = self.announcer.offers.theirs(offer).cloned() {
+            let signal = Signal {
+                swarm: self.hashes.swarm(),
+                from: cx.config.peer_id,
+                offer: theirs.id,
+                sdp: Sdp::new(&sdp),
+            };
+            cx.send_text(
+                &theirs.url,
+                Request::Answer {
+                    to: theirs.peer,
+                    signal,
+                }
+                .encode(),
+            );
+        } else if let Some(at) = self.announcer.offers.made(offer, sdp) {
+            self.send_offers(cx, at);
+        }
+    }
+
+    /// The shell could not negotiate a connection.
+    pub(crate) fn offer_failed(&mut self, cx: &mut Context, offer: Offer) {
+        if let Some(at) = self.announcer.offers.finish(offer) {
+            self.send_offers(cx, at);
+        }
+    }
+
+    /// A message came from the tracker at `url`.
+    pub(crate) fn tracker_message(&mut self, cx: &mut Context, url: &str, message: Reply<'_>) {
+        match message {
+            Reply::Announced(_, reply) => {
+                if let Some(at) = self.announcer.by_url(url) {
+                    self.tracker_succeeded(cx, at, reply);
+                }
+            }
+            Reply::Failed(_, refusal) => {
+                if let Some(at) = self.announcer.by_url(url) {
+                    self.tracker_failed(cx, at, &refusal);
+                }
+            }
+            Reply::Offer(signal) => self.on_offer(cx, url, &signal),
+            Reply::Answer(signal) => {
+                if let Some(offer) = self.announcer.offers.answered(signal.offer, signal.from, cx.now) {
+                    cx.act(Action::Accept(offer, signal.sdp.text()));
+                }
+            }
+            Reply::Scraped(_) | Reply::Unknown => {}
+        }
+    }
+
+    fn on_offer(&mut self, cx: &mut Context, url: &str, signal: &Signal<'_>) {
+        let known = self.peers.values().any(|peer| peer.id == signal.from)
+            || self.announcer.offers.negotiates_with(signal.from);
+        let full = self.peers.len() >= cx.config.max_peers;
+        let unwanted = self.paused
+            || !cx.config.offers
+            || signal.from == cx.config.peer_id
+            || cx.bans.bans_peer(signal.from, None);
+        if known || full || unwanted {
+            return;
+        }
+        let offer = cx.offer(self.torrent);
+        let theirs = Theirs {
+            url: url.to_string(),
+            peer: signal.from,
+            id: signal.offer,
+        };
+        self.announcer.offers.answer(offer, theirs);
+        cx.act(Action::Answer(offer, self.torrent, signal.sdp.text()));
+    }
+
+    /// The WebSocket to the tracker at `url` closed.
+    pub(crate) fn tracker_lost(&mut self, cx: &mut Context, url: &str, why: &str) {
+        if let Some(at) = self.announcer.by_url(url) {
+            // A tracker that lost our socket has forgotten us.
+            self.announcer.trackers[at].greeted = false;
+            self.tracker_failed(cx, at, &failure(why));
+        }
+    }
+
+    pub(super) fn tracker_succeeded(&mut self, cx: &mut Context, at: usize, reply: AnnounceReply) {
+        let lonely = self.peers.len() < FEW_PEERS && self.content.as_ref().is_none_or(|content| !content.is_seed());
+        let first = self.announcer.succeed(at, &reply, lonely, cx.now);
+        let tracker = &self.announcer.trackers[at];
+        if first {
+            cx.report(self.torrent, Report::Announced(tracker.url.clone(), tracker.peers()));
+        }
+        if let Some(warning) = reply.warning {
+            cx.report(self.torrent, Report::TrackerWarning(tracker.url.clone(), warning));
+        }
+        self.add_peers(cx, reply.peers);
+    }
+
+    pub(super) fn tracker_failed(&mut self, cx: &mut Context, at: usize, failure: &Failure) {
+        if let Some(job) = self.announcer.trackers[at].job.take() {
+            cx.retire(job.0);
+        }
+        self.announcer.fail(at, failure, cx);
+        let url = self.announcer.trackers[at].url.clone();
+        cx.report(self.torrent, Report::TrackerFailed(url, failure.reason.clone()));
+    }
+
+    /// Tells every tracker that knows of us that we stop.
+    pub(super) fn announce_stopped(&mut self, cx: &mut Context) {
+        for offer in self.announcer.offers.clear() {
+            cx.retire(offer.0);
+            cx.act(Action::Withdraw(offer));
+        }
+        let request = self.plain_request(cx, AnnounceEvent::Stopped);
+        for tracker in self.announcer.trackers.iter().filter(|tracker| tracker.greeted) {
+            match tracker.face {
+                Face::Http => {
+                    // Nobody waits for the answer.
+                    let job = Job(cx.unique());
+                    cx.act(Action::Fetch {
+                        job,
+                        url: http::announce_url(&tracker.url, &request),
+                        limit: http::MAX_REPLY,
+                    });
+                }
+                Face::Ws => cx.send_text_if_open(&tracker.url, Request::Announce(request.clone(), Vec::new()).encode()),
+                Face::Udp => {}
+            }
+        }
+        self.announcer.halt();
+    }
+}
+
+pub(super) fn failure(reason: &str) -> Failure {
+    Failure {
+        reason: reason.to_string(),
+        retry_in_minutes: None,
+    }
+}

@@ -1,0 +1,77 @@
+// The paths by which content reaches a tab of ours, each with a fresh browser.
+
+import { join } from 'node:path';
+import { browser } from '../browser/lib/browser.mjs';
+import { write } from '../browser/lib/content.mjs';
+import { folder } from '../browser/lib/place.mjs';
+import { Relay, create, magnet, peer, seed } from '../browser/lib/tombolo.mjs';
+import { browserPid, cost } from './cost.mjs';
+
+/** A file and its torrent. */
+async function content(t, length) {
+  const dir = folder(t, 'bench');
+  const file = write(join(dir, 'content.bin'), length);
+  return { dir, file, torrent: await create(t, file, '--piece-length', `${1 << 20}`) };
+}
+
+/** What a finished tab says: from the first byte to the last stored piece, and how long the first piece took. */
+function times({ t }) {
+  return { ms: t.done - t.firstByte, firstPiece: t.firstPiece - t.added };
+}
+
+/** Opens `url` in a fresh browser and waits for the end, at the cost of the browser and of `others`. */
+async function download(t, url, others) {
+  const chromium = await browser(t);
+  return cost([browserPid(chromium.profile), ...others.map(({ pid }) => pid)], async () => {
+    const tab = await chromium.open(url);
+    return times(await tab.done());
+  });
+}
+
+/** Native seeder to tab by WebRTC; the relay only introduces them. */
+export async function nativeByWebRtc(t, length) {
+  const { dir, torrent } = await content(t, length);
+  const relay = await Relay.start(t, '--bridge', 'off');
+  const seeder = await peer(t, { role: 'seeder', torrent: torrent.file, dir, transport: 'rtc', args: ['--tracker', relay.tracker] });
+  await seeder.process.event('its announce', ({ announced }) => announced);
+  return download(t, relay.page(['magnet', magnet(torrent.info_hash_v1)]), [seeder.process]);
+}
+
+/** Native TCP seeder through the relay: first nothing is cached, then everything. `wire` or WebRTC to the tab. */
+export function bridge(wire) {
+  return async (t, length) => {
+    const { file } = await content(t, length);
+    const seeder = await seed(t, file);
+    const relay = await Relay.start(t, '--cache', `${2 * length}`);
+    const last = wire ? [] : [['relay', 'off']];
+    const url = relay.page(['magnet', seeder.magnet], ['peer', seeder.address], ...last);
+    await relay.stats();
+    if (!wire) await joinSwarm(relay, seeder);
+    const cold = await download(t, url, [relay.process, seeder.process]);
+    const cached = await download(t, url, [relay.process, seeder.process]);
+    return { cold, cached };
+  };
+}
+
+/** Has the relay join the swarm: a tab that does not know the relay cannot ask for it. */
+async function joinSwarm(relay, seeder) {
+  const post = (path, body) => fetch(`${relay.origin}${path}`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body),
+  });
+  await post('/api/torrents', { magnet: seeder.magnet });
+  await post(`/api/torrents/${seeder.info_hash_v1}/peers`, { peers: [seeder.address] });
+}
+
+/** Tab to tab by WebRTC. */
+export async function tabToTab(t, length) {
+  const { file } = await content(t, length);
+  const relay = await Relay.start(t);
+  const [one, other] = [await browser(t), await browser(t)];
+  const seeding = await one.open(relay.page());
+  await seeding.share(file);
+  const { infoHash } = await seeding.until('seeding', ({ t: { done } }) => done !== undefined);
+  return cost([one, other].map(({ profile }) => browserPid(profile)), async () => {
+    const tab = await other.open(relay.page(['magnet', magnet(infoHash)]));
+    return times(await tab.done());
+  });
+}
