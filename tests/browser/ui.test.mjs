@@ -8,7 +8,7 @@ before(async () => { driver = await start(); });
 after(() => driver.close());
 
 const text = (page, selector) => page.locator(selector).innerText();
-const plain = string => string.replace(/[\u00a0\u202f]/g, ' ').replace(/[\u2066\u2069]/g, '').replace(/\s+/g, ' ').trim();
+const plain = string => string.replace(/[\u00a0\u202f]/g, ' ').replace(/[\u2066-\u2069]/g, '').replace(/\s+/g, ' ').trim();
 const words = async (page, selector) => plain(await text(page, selector));
 
 test('first paint needs no script', async () => {
@@ -118,6 +118,7 @@ test('names from outside never become markup', async () => {
   assert.equal(await page.locator('#name > bdi').count(), 1);
   assert.ok(await page.locator('#files-list bdi', { hasText: '<img' }).count() >= 1);
   assert.equal(await page.locator('.notice', { hasText: '<script>' }).count(), 2);
+  assert.equal(await page.evaluate(() => /[\u202a-\u202e]/.test(document.body.innerText + document.title)), false, 'no character turns a name around');
   await page.evaluate(() => document.querySelector('#map canvas[role=img]').focus());
   assert.equal(await page.evaluate(() => window.pwned), undefined);
   await page.finish();

@@ -4,7 +4,7 @@ import { byId, isRtl, setHidden, setText } from './dom.js';
 import { isolateNumbers, rate } from './format.js';
 import { Add } from './add.js';
 import { together } from './flows.js';
-import { List } from './list.js';
+import { List, titleOf } from './list.js';
 import { Notices, currentNotices } from './notices.js';
 import { ShareBar } from './share.js';
 import { applyTheme, ask, showKeys, showSettings } from './sheets.js';
@@ -20,7 +20,7 @@ export class App {
     this.client = client;
     this.open = null;
     this.wantsList = false;
-    const fail = error => this.add.refuse(this.add.current(), error, null);
+    const fail = error => this.fail(error);
     const remove = (torrent, plain) => this.remove(torrent, plain);
     this.add = new Add(client, { opened: torrent => this.show(torrent), settings: focus => showSettings(client, focus) });
     this.view = new TorrentView(client, { fail, remove });
@@ -35,8 +35,10 @@ export class App {
   }
 
   listen() {
+    const fail = error => this.fail(error);
     for (const event of ['change', 'snapshot', 'notice']) this.client.addEventListener(event, () => this.schedule());
-    this.client.ready?.then(() => this.schedule(), error => this.add.refuse(this.add.current(), error, null));
+    this.client.addEventListener('notice', ({ error }) => error && fail(error));
+    this.client.ready?.then(() => this.schedule(), fail);
     document.addEventListener('visibilitychange', () => this.schedule());
     for (const event of ['online', 'offline']) addEventListener(event, () => this.schedule());
     addEventListener('keydown', event => this.key(event));
@@ -47,6 +49,11 @@ export class App {
     });
     byId('settings-open').addEventListener('click', () => showSettings(this.client));
     byId('pause-all').addEventListener('click', () => this.pauseAll());
+  }
+
+  /** Says at the field what went wrong. */
+  fail(error) {
+    this.add.refuse(this.add.current(), error, null);
   }
 
   /** Shows a torrent, or all of them (null). */
@@ -106,7 +113,7 @@ export class App {
     else this.view.closePlayer();
     if (view === 'empty') this.rest();
     if (view === 'list') this.all(torrents);
-    const title = current?.snapshot.name ? `${current.snapshot.name} – Tombolo` : 'Tombolo';
+    const title = current ? `${titleOf(current.snapshot)} – Tombolo` : 'Tombolo';
     if (document.title !== title) document.title = title;
   }
 
@@ -144,7 +151,7 @@ export class App {
     if (plain) {
       await torrent.remove({ files: torrent.snapshot.phase === 'adding' });
     } else {
-      const answer = await ask(`Remove “${torrent.snapshot.name}”?`, 'Its files can stay in this browser, so that adding it again goes on from there.', [['keep', 'Remove, keep files'], ['files', 'Remove with files']]);
+      const answer = await ask(`Remove “${titleOf(torrent.snapshot)}”?`, 'Its files can stay in this browser, so that adding it again goes on from there.', [['keep', 'Remove, keep files'], ['files', 'Remove with files']]);
       if (!answer) return;
       await torrent.remove({ files: answer === 'files' });
     }

@@ -1,6 +1,8 @@
 // Small helpers over the DOM. Data from torrents and peers only ever becomes text nodes; there is no way from here to
 // parse a string as HTML. Writes are skipped where nothing changed, so that a quiet page costs no layout.
 
+import { clean } from './format.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 export const byId = id => document.getElementById(id);
@@ -27,7 +29,7 @@ function fill(node, attributes, children) {
 
 /** A name that came from outside: isolated from the text direction around it. */
 export function bdi(text = '') {
-  return el('bdi', {}, text);
+  return el('bdi', {}, clean(text));
 }
 
 /** One of the icons in index.html. */
@@ -43,6 +45,11 @@ export function setText(node, text) {
   } else if (only || text !== '') {
     node.textContent = text;
   }
+}
+
+/** Sets a name that came from outside, without the characters that make one look like another. */
+export function setName(node, name) {
+  setText(node, clean(name));
 }
 
 /** Sets or (for null and false) removes an attribute, only if it changed. */

@@ -1,7 +1,7 @@
 // The files of a torrent as a tree grid: select, name, size, done, priority, play, save. One tab stop: arrows move and
 // open folders, X selects, P changes the priority, S saves, Enter plays or saves. Rows are pooled.
-import { bdi, byId, el, icon, isOff, isRtl, setAttr, setHidden, setOff, setText } from './dom.js';
-import { bytes, count, wholePercent } from './format.js';
+import { bdi, byId, el, icon, isOff, isRtl, setAttr, setHidden, setName, setOff, setText } from './dom.js';
+import { bytes, clean, count, phrase, wholePercent } from './format.js';
 import { buildTree, flatten, playable, search, selection } from './tree.js';
 import { Rows } from './rows.js';
 
@@ -44,7 +44,7 @@ export class Files {
       setHidden(this.filter, s.files.length < FILTER_FROM);
     }
     const shown = s.files.filter(file => !file.pad), selected = shown.filter(file => file.priority !== 'skip').length;
-    setText(this.sum, selected === shown.length ? count(shown.length) : `${count(shown.length)}, ${count(selected)} selected`);
+    setText(this.sum, selected === shown.length ? count(shown.length) : phrase(`${count(shown.length)}, ${count(selected)} selected`));
     if (this.flatFor !== this.infoHash) this.flatten();
     else this.rows.paint();
   }
@@ -85,7 +85,7 @@ export class Files {
     setAttr(row.node, 'tabindex', index === this.active ? '0' : '-1');
     for (const control of [row.check, row.priority, row.play, row.save]) setAttr(control, 'tabindex', index === this.active ? '0' : '-1');
     const folder = !!node.children;
-    setText(row.name, folder ? `${node.name}/` : node.name);
+    setName(row.name, folder ? `${node.name}/` : node.name);
     const indent = `${(level - 1) * 16 + (folder || level > 1 || !this.tree.folders.size ? 0 : 4)}px`;
     if (row.indent.style.paddingInlineStart !== indent) row.indent.style.paddingInlineStart = indent;
     for (const part of [row.bar, row.priority, row.save]) setHidden(part, folder);
@@ -100,7 +100,7 @@ export class Files {
     const selected = selection(node, this.files);
     row.check.checked = selected !== 'none';
     row.check.indeterminate = selected === 'some';
-    setAttr(row.check, 'aria-label', `Download folder ${node.name}`);
+    setAttr(row.check, 'aria-label', `Download folder ${clean(node.name)}`);
     setText(row.size, '');
     setText(row.done, '');
     setHidden(row.play, true);
@@ -108,7 +108,7 @@ export class Files {
 
   fillFile(row, node) {
     const file = this.files[node.file];
-    const skip = file.priority === 'skip', whole = this.complete(file), name = node.name;
+    const skip = file.priority === 'skip', whole = this.complete(file), name = clean(node.name);
     setAttr(row.node, 'class', skip ? 'skipped' : null);
     setAttr(row.node, 'aria-expanded', null);
     row.check.checked = !skip;

@@ -1,6 +1,8 @@
 // What the strip shows, worked out from a snapshot without drawing: which peers, in which order, how wide.
 // The order is by the mean of about 10 s and is held for 5 s; widths are linear with one printed scale.
 
+import { clean } from './format.js';
+
 const ROWS = 6;
 const HOLD = 5000;
 const WINDOW = 10000;
@@ -33,8 +35,9 @@ export class Flows {
       this.right = right.sort(order).slice(0, ROWS).map(peer => peer.key);
       this.setScale(snapshot);
     }
-    const total = sum(snapshot.rates) + snapshot.upRate;
-    if (width(total, this.unit) > WIDEST_SUM) this.setScale(snapshot);
+    const most = Math.max(sum(snapshot.rates), snapshot.upRate ?? 0);
+    this.moving = most >= 0.5;
+    if (width(most, this.unit) > WIDEST_SUM) this.setScale(snapshot);
     this.rows = { left: this.left.map(key => all.get(key) ?? null), right: this.right.map(key => all.get(key) ?? null) };
     this.counts = { left: tabs.length, right: right.length };
     return fresh;
@@ -73,13 +76,12 @@ function nextUnit(unit) {
 }
 
 function row(peer, key) {
-  const name = peer.short ? `${peer.client.split('/')[0]} ${peer.short}` : peer.client;
-  return { key, name: shortName(peer, name), transport: peer.transport, down: peer.down || 0, up: peer.up || 0, choked: !!peer.choked, link: peer.link };
+  return { key, name: clean(shortName(peer)), transport: clean(peer.transport), down: peer.down || 0, up: peer.up || 0, choked: !!peer.choked, link: peer.link };
 }
 
 /** Ours are told apart by 4 of the id; others by their version. */
-function shortName(peer, name) {
-  return /^tombolo/i.test(peer.client) && peer.short ? `Tombolo ${peer.short}` : peer.client || name;
+export function shortName({ client, short }) {
+  return short && /^tombolo/i.test(client) ? `Tombolo ${short}` : client || 'unknown client';
 }
 
 const sum = rates => (rates ? rates.tabs + rates.native + rates.relay + rates.server : 0);

@@ -132,6 +132,15 @@ export function shortHash(hex) {
   return hex.length > 14 ? `${hex.slice(0, 8)}…${hex.slice(-4)}` : hex;
 }
 
+// Control, bidirectional and zero-width characters: they can make a name look like another.
+const DECEIVING = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** A name from outside as it may be shown: without characters that deceive. */
+export const clean = text => String(text ?? '').replace(DECEIVING, '');
+
+/** The same inside a sentence of ours: its direction stays its own. */
+export const quoted = text => `\u2068${clean(text)}\u2069`;
+
 /** Keeps a phrase of numbers and signs in one left-to-right run where the page runs the other way. */
 export const phrase = text => isolate(text);
 

@@ -1,6 +1,6 @@
 // Several torrents: a row each, whose small piece map is the progress bar.
-import { bdi, byId, el, icon, setAttr, setText } from './dom.js';
-import { bytes, bytesOf, count, duration, percent, plural, rate, ratio, NONE } from './format.js';
+import { bdi, byId, el, icon, setAttr, setName, setText } from './dom.js';
+import { bytes, bytesOf, clean, count, duration, percent, plural, rate, ratio, NONE } from './format.js';
 import { MapCells } from './map.js';
 import { skippedPieces } from './mapgrid.js';
 
@@ -55,7 +55,7 @@ export class List {
 }
 
 function fillRow(row, s) {
-  setText(row.name, s.name || s.infoHash);
+  setName(row.name, titleOf(s));
   setText(row.files, s.phase === 'adding' ? 'file list not here yet' : `${plural(s.files.filter(file => !file.pad).length, 'file')}, ${bytes(s.length)}`);
   const whole = isComplete(s), share = s.wanted > 0 ? (s.haveWanted ?? s.have) / s.wanted : 0;
   const shown = s.phase === 'hashing' || s.phase === 'checking' ? s.hashed : share;
@@ -68,12 +68,12 @@ function fillRow(row, s) {
   setText(row.left, s.phase === 'downloading' ? duration(s.eta) : NONE);
   setAttr(row.canvas, 'aria-label', `${percent(shown, whole)} of ${count(s.pieces)} pieces verified`);
   if (s.pieces > 0) row.map.show({ pieces: s.pieces, map: s.map, counts: s.counts, source: s.source, skip: skippedPieces(s.files, s.pieces), connected: s.peers.length > 0 });
-  const paused = s.phase === 'paused', words = `${paused ? 'Resume' : 'Pause'} ${s.name}`;
+  const paused = s.phase === 'paused', words = `${paused ? 'Resume' : 'Pause'} ${titleOf(s)}`;
   if (row.pause.getAttribute('aria-label') !== words) {
     row.pause.replaceChildren(icon(paused ? 'play' : 'pause'));
     row.pause.setAttribute('aria-label', words);
   }
-  setAttr(row.remove, 'aria-label', `Remove ${s.name}`);
+  setAttr(row.remove, 'aria-label', `Remove ${titleOf(s)}`);
 }
 
 function stateWords(s, whole) {
@@ -87,6 +87,9 @@ function stateWords(s, whole) {
   if (s.peers.length && s.availability < 1) return ['Cannot complete', true];
   return [s.peers.length ? 'Downloading' : 'No peer yet', false];
 }
+
+/** What a torrent is called: its name, else its info-hash, else (while own files are read) nothing better. */
+export const titleOf = s => clean(s.name) || s.infoHash || 'Torrent';
 
 export const isComplete = s => s.phase !== 'adding' && s.phase !== 'hashing' && s.wanted > 0 && (s.haveWanted ?? s.have) >= s.wanted;
 

@@ -3,7 +3,7 @@
 // pieces cost under a millisecond to compare and a few fills to draw.
 import { el, isRtl, setAttr, setText, watch } from './dom.js';
 import { colours, context, hatch, onColours } from './colours.js';
-import { count, percentDigits, ratio } from './format.js';
+import { clean, count, percentDigits, ratio } from './format.js';
 import * as grids from './mapgrid.js';
 
 const RULER = 20;
@@ -223,7 +223,7 @@ export class PieceMap {
     if (key !== this.filesKey) {
       this.filesKey = key;
       this.skip = grids.skippedPieces(files, snapshot.pieces);
-      this.segments = snapshot.length ? grids.rulerSegments(files, snapshot.length) : [];
+      this.segments = snapshot.length ? grids.rulerSegments(files, snapshot.length).map(segment => ({ ...segment, label: clean(segment.label) })) : [];
       this.rule();
     }
     const connected = snapshot.peers.length > 0;

@@ -1,6 +1,7 @@
 // Connected peers and trackers as plain tables. The order of peers is held for 5 s, so that a row can be read.
-import { bdi, byId, el, rebuild, setAttr, setText } from './dom.js';
-import { ago, count, rate, span, wholePercent, NONE } from './format.js';
+import { bdi, byId, el, rebuild, setAttr, setName, setText } from './dom.js';
+import { shortName } from './flows.js';
+import { ago, clean, count, phrase, rate, span, wholePercent, NONE } from './format.js';
 import { Rows } from './rows.js';
 
 const HOLD = 5000;
@@ -47,7 +48,7 @@ export class Peers {
 function summary(s, connected) {
   if (s.phase === 'hashing') return 'none before the link exists';
   if (!navigator.onLine && connected === 0) return `none while offline, ${count(s.known)} known`;
-  return s.known > connected ? `${count(connected)} connected of ${count(s.known)} known` : `${count(connected)} connected`;
+  return phrase(s.known > connected ? `${count(connected)} connected of ${count(s.known)} known` : `${count(connected)} connected`);
 }
 
 function make() {
@@ -58,21 +59,16 @@ function make() {
 
 function fill(row, peer) {
   setAttr(row.dot, 'style', `background:var(--${TOKENS[peer.kind] ?? 'native'})`);
-  setText(row.name, peerName(peer));
-  setText(row.transport, peer.transport ?? '');
+  setName(row.name, shortName(peer));
+  setName(row.transport, peer.transport);
   rebuild(row.flags, peer.flags ?? '', () => flagNodes(peer.flags ?? ''));
   setText(row.has, peer.has == null ? NONE : wholePercent(peer.has));
   setText(row.down, rate(peer.down));
   setText(row.up, rate(peer.up));
 }
 
-/** Ours are told apart by 4 of the id. */
-export function peerName(peer) {
-  return peer.short && /^tombolo/i.test(peer.client) ? `Tombolo ${peer.short}` : peer.client || 'unknown client';
-}
-
 function flagNodes(flags) {
-  return flags.split(/\s+/).filter(Boolean).map(flag => el('abbr', { title: FLAGS[flag] ?? 'unknown flag' }, flag));
+  return flags.split(/\s+/).filter(Boolean).map(flag => el('abbr', { title: FLAGS[flag] ?? 'unknown flag' }, clean(flag)));
 }
 
 export class Trackers {
@@ -96,7 +92,7 @@ function makeTracker() {
 }
 
 function fillTracker(row, tracker) {
-  setText(row.url, tracker.url);
+  setName(row.url, tracker.url);
   const failed = tracker.state === 'failed' && navigator.onLine;
   setText(row.state, trackerState(tracker));
   setAttr(row.state, 'class', failed ? 'nowrap bad' : 'nowrap');

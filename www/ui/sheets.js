@@ -50,7 +50,7 @@ export function showSettings(client, focus = null) {
   const rows = [
     row('Download limit', 'All torrents together. Empty: no limit.', rateField(client, 'down', 'Download limit', settings.down)),
     row('Upload limit', 'All torrents together. Peers send more to those who share. Empty: no limit.', rateField(client, 'up', 'Upload limit', settings.up)),
-    row('Relay', 'Joins this tab to native swarms. It sees which torrents you open; it cannot change their contents. Write off for other tabs only.', relayField(client)),
+    row('Relay', 'Joins this tab to native swarms. It sees which torrents you open; it cannot change their contents. Write off for other tabs only. Taken when the page is opened again.', relayField(client, settings)),
     row('Theme', 'Saved in this browser.', themeSelect()),
   ];
   if (client.quota?.quota) rows.unshift(row('Space used', `${bytesOf(client.quota.usage, client.quota.quota)} that the browser grants.`, quotaBar(client.quota)));
@@ -69,9 +69,9 @@ function rateField(client, key, label, value) {
   return input;
 }
 
-function relayField(client) {
-  const input = el('input', { class: 'field', 'aria-label': 'Relay', value: client.relay?.state === 'off' ? 'off' : client.relay?.url ?? '', 'data-setting': 'relay', spellcheck: 'false', dir: 'ltr' });
-  input.addEventListener('change', () => client.configure({ relay: input.value.trim() || 'off' }));
+function relayField(client, settings) {
+  const input = el('input', { class: 'field', 'aria-label': 'Relay', value: settings.relay ?? (client.relay?.state === 'off' ? 'off' : client.relay?.url ?? ''), 'data-setting': 'relay', spellcheck: 'false', dir: 'ltr' });
+  input.addEventListener('change', () => client.configure({ relay: input.value.trim() || null }));
   return input;
 }
 

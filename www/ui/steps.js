@@ -1,7 +1,7 @@
 // What happened since a torrent was added, with the clock in the margin. Lines are added and changed, never taken away,
 // so that a screen reader hears each of them once.
 import { el, setAttr, setText } from './dom.js';
-import { clock, count, plural, shortHash } from './format.js';
+import { clean, clock, count, plural, quoted, shortHash } from './format.js';
 
 const ORDER = [['link', 'Link understood'], ['tracker', 'Tracker answered'], ['relay', 'Relay joined the swarm'], ['peers', 'Peers connected'],
   ['metadata', 'Getting the file list'], ['first-byte', 'First byte'], ['first-piece', 'First verified piece']];
@@ -21,7 +21,7 @@ export function stepLines(s, elapsed) {
     lines.push({ key, state, at: step?.at ?? null, title: key === 'peers' && step ? `${title}: ${count(people(s))}` : title, text: step ? detail(step, s) : '' });
   });
   for (const [index, step] of s.steps.filter(step => step.key === 'problem').entries()) {
-    lines.push({ key: `problem${index}`, state: 'bad', at: step.at, title: step.details?.title ?? 'Problem', text: step.text ?? '' });
+    lines.push({ key: `problem${index}`, state: 'bad', at: step.at, title: clean(step.details?.title ?? 'Problem'), text: clean(step.text) });
   }
   if (elapsed >= PATIENCE && people(s) === 0) lines.push({ key: 'patience', state: 'now', at: PATIENCE, title: 'No peer yet', text: patience(s) });
   return lines;
@@ -42,10 +42,10 @@ function patience(s) {
 
 /** The grey words of a step: the engine's, else from what the snapshot tells. */
 function detail(step, s) {
-  if (step.text) return step.text;
+  if (step.text) return clean(step.text);
   const d = step.details ?? {};
-  if (step.key === 'link') return `Info-hash ${shortHash(s.infoHash)}, ${plural(d.trackers ?? s.trackers.length, 'tracker')}`;
-  if (step.key === 'tracker') return d.url ? `${d.url} knows ${plural(d.peers ?? 0, 'peer')}` : '';
+  if (step.key === 'link') return `Info-hash ${shortHash(s.infoHash ?? '')}, ${plural(d.trackers ?? s.trackers.length, 'tracker')}`;
+  if (step.key === 'tracker') return d.url ? `${quoted(d.url)} knows ${plural(d.peers ?? 0, 'peer')}` : '';
   if (step.key === 'relay') return s.nativesKnown ? `${count(s.nativesKnown)} native peers known` : '';
   if (step.key === 'peers') return peersText(s);
   if (step.key === 'metadata' && d.total) {

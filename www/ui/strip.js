@@ -119,7 +119,7 @@ export class Strip {
     this.line(this.cache, view.linked && view.flowing && rates.relay > 0 ? rates.relay : null);
     this.line(this.server, view.flowing && rates.server > 0 ? rates.server : null);
     this.words(view);
-    if (this.scale) setText(this.scale, view.rest ? '' : `solid to you, dashed from you, ${phrase(`${this.at.px} px = ${roundRate(this.flows.unit)}`)}`);
+    if (this.scale) setText(this.scale, view.rest ? '' : `solid to you, dashed from you${this.flows.moving ? `, ${phrase(`${this.at.px} px = ${roundRate(this.flows.unit)}`)}` : ''}`);
   }
 
   /** What is shown now: without the relay there is no native side. */
@@ -285,7 +285,7 @@ export class Strip {
         this.text(`${side}${index}r`, end, y, peer ? moves(peer, view) : '', moving, 'end');
       }
       const more = this.flows.counts[side] - at.rows;
-      this.text(`${side}-more`, start, at.rowTop + at.rows * at.rowStep + 4, more > 0 && view.rows[side].length > 0 ? `${count(more)} more` : '', 'quiet');
+      this.text(`${side}-more`, start, at.rowTop + at.rows * at.rowStep + 4, more > 0 && view.rows[side].length > 0 ? phrase(`${count(more)} more`) : '', 'quiet');
     }
   }
 

@@ -1,9 +1,9 @@
 // One torrent: title and actions, readouts, graph, strip, map, files, peers, trackers, player, link to share.
-import { byId, button, el, rebuild, say, setAttr, setHidden, setOff, isOff, setText } from './dom.js';
-import { bytes, bytesOf, pieceSize, plural, rate, shortHash } from './format.js';
+import { byId, button, el, rebuild, say, setAttr, setHidden, setName, setOff, isOff, setText } from './dom.js';
+import { bytes, bytesOf, phrase, pieceSize, plural, rate, shortHash } from './format.js';
 import { Files, firstPlayable } from './files.js';
 import { Graph, History } from './graph.js';
-import { isComplete, subline } from './list.js';
+import { isComplete, subline, titleOf } from './list.js';
 import { PieceMap } from './map.js';
 import { Peers, Trackers } from './peers.js';
 import { Readouts } from './readouts.js';
@@ -66,8 +66,8 @@ export class TorrentView {
     }
     const give = s.own ?? (s.phase === 'hashing' || (s.seeding && s.received === 0));
     const done = isComplete(s);
-    setText(byId('name').firstChild, s.name || s.infoHash);
-    const parts = [plural(s.files.filter(file => !file.pad).length, 'file'), bytes(s.length), `${plural(s.pieces, 'piece')} of ${pieceSize(s.pieceLength)}`];
+    setText(byId('name').firstChild, titleOf(s));
+    const parts = [plural(s.files.filter(file => !file.pad).length, 'file'), bytes(s.length), phrase(`${plural(s.pieces, 'piece')} of ${pieceSize(s.pieceLength)}`)];
     if (s.private) parts.push('private');
     if (s.infoHash && s.phase !== 'hashing') parts.push([shortHash(s.infoHash), 'mono opt']);
     subline(byId('sub'), parts);
@@ -89,7 +89,7 @@ export class TorrentView {
   }
 
   updateAdding(s, elapsed) {
-    setText(byId('adding-name').firstChild, s.name || s.infoHash);
+    setText(byId('adding-name').firstChild, titleOf(s));
     setText(byId('adding-sub'), s.name && !s.nameConfirmed ? 'name from the link, not confirmed yet' : s.name ? '' : 'no name in the link');
     this.steps.update(s, elapsed);
     this.stripAdding.update({ snapshot: s, relay: this.client.relay, mode: 'adding', webrtc: this.client.environment?.webrtc });
@@ -143,7 +143,7 @@ export class TorrentView {
     byId('save-metainfo').addEventListener('click', async () => {
       try {
         const data = await this.torrent.metainfo();
-        saveBlob(new Blob([data], { type: 'application/x-bittorrent' }), `${this.torrent.snapshot.name}.torrent`);
+        saveBlob(new Blob([data], { type: 'application/x-bittorrent' }), `${titleOf(this.torrent.snapshot)}.torrent`);
       } catch (error) {
         this.act.fail(error);
       }
@@ -184,7 +184,7 @@ export class TorrentView {
   }
 
   selected(indices, priority) {
-    this.attempt(() => indices.length === 1 ? this.torrent.setPriority(indices[0], priority) : this.torrent.select(indices, priority));
+    this.attempt(() => Promise.all(indices.map(index => this.torrent.setPriority(index, priority))));
   }
 
   saveAll() {
@@ -205,7 +205,7 @@ export class TorrentView {
 
   play(index) {
     const file = this.torrent.snapshot.files[index];
-    setText(byId('player-name'), file.path[file.path.length - 1]);
+    setName(byId('player-name'), file.path[file.path.length - 1]);
     this.showPlayer();
     this.attempt(() => this.torrent.play ? this.torrent.play(index) : this.client.play(index));
   }
@@ -262,8 +262,8 @@ const savable = files => files.filter(file => !file.pad && file.priority !== 'sk
 function movesNow(s, out) {
   if (s.phase === 'hashing') return 'nobody can ask yet';
   const up = s.upRate ?? s.up;
-  if (out) return up >= 0.5 ? `${rate(up)} given now` : 'nothing moves now';
-  return s.down >= 0.5 ? `${rate(s.down)} now` : 'nothing moves now';
+  if (out) return up >= 0.5 ? phrase(`${rate(up)} given now`) : 'nothing moves now';
+  return s.down >= 0.5 ? phrase(`${rate(s.down)} now`) : 'nothing moves now';
 }
 
 function stripMode(s, out) {
