@@ -114,7 +114,8 @@ export class Client extends EventTarget {
   }
 
   async #start() {
-    const { trackers, relay, peers, loopback } = this.parameters;
+    const { trackers, peers, loopback } = this.parameters;
+    const relay = this.parameters.relay ?? this.settings.relay ?? null;
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'tombolo' });
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => this.#fail(new TomboloError('engine', event.message || 'The engine could not be loaded.'));
