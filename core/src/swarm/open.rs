@@ -4,6 +4,7 @@
 //! costs 12 bytes and two bits; finding a piece is one array access, finding its next free block a step of 64 blocks.
 
 use crate::layout::{Block, Layout, Piece};
+use crate::time::{Span, Time};
 use alloc::vec::Vec;
 
 /// How many links may be asked for one block at the same time: one, and two extra near the end.
@@ -78,6 +79,10 @@ pub struct OpenPiece {
     pub(super) source: Source,
     /// The link that has it for itself, see `Asker::exclusive`.
     pub(super) exclusive: Option<u32>,
+    /// How often a block was asked for or arrived.
+    moves: u32,
+    /// How often it was when last looked at, and since when.
+    seen: Option<(u32, Time)>,
 }
 
 impl OpenPiece {
@@ -152,6 +157,7 @@ impl OpenPiece {
             .get_mut(number as usize)
             .is_some_and(|asked| asked.add(link, extra));
         if added {
+            self.moves = self.moves.wrapping_add(1);
             self.free.remove(number);
             self.source = match self.source {
                 Source::Nobody => Source::One(link),
@@ -177,10 +183,24 @@ impl OpenPiece {
         if number >= self.blocks() || self.arrived.contains(number) {
             return false;
         }
+        self.moves = self.moves.wrapping_add(1);
         self.free.remove(number);
         self.arrived.insert(number);
         self.asked[number as usize] = Asked([NONE; ASKED_AT_MOST]);
         true
+    }
+
+    /// Notes whether something has happened to it since it was last looked at.
+    pub(super) fn look(&mut self, now: Time) {
+        if self.seen.is_none_or(|(moves, _)| moves != self.moves) {
+            self.seen = Some((self.moves, now));
+        }
+    }
+
+    /// Whether nothing has happened to it for so long, as far as was looked.
+    pub(super) fn is_stalled(&self, span: Span, now: Time) -> bool {
+        self.seen
+            .is_some_and(|(moves, since)| moves == self.moves && now.since(since) >= span)
     }
 
     pub(super) fn has_arrived(&self, number: u32) -> bool {
@@ -204,6 +224,8 @@ impl OpenPiece {
         self.asked.resize(blocks as usize, Asked([NONE; ASKED_AT_MOST]));
         self.source = Source::Nobody;
         self.exclusive = None;
+        self.moves = 0;
+        self.seen = None;
     }
 }
 
@@ -350,6 +372,8 @@ impl Open {
             asked: Vec::new(),
             source: Source::Nobody,
             exclusive: None,
+            moves: 0,
+            seen: None,
         });
         entry.reset(piece, layout.blocks(piece));
         self.at[piece.index()] = self.pieces.len() as u32;

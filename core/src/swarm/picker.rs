@@ -23,7 +23,7 @@ mod rarity;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Asker, Budget, EXTRA_REQUESTS, NEAR};
+pub use choice::{Asker, Budget, EXTRA_REQUESTS, NEAR, STALLED};
 
 use super::open::{Links, Open, OpenPiece, Source};
 use super::window::Window;

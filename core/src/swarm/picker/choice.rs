@@ -16,6 +16,10 @@ pub const EXTRA_REQUESTS: u32 = 4;
 /// How close an urgent piece's deadline must be for its blocks to be asked of several links.
 pub const NEAR: Span = Span::from_secs(1);
 
+/// How long nothing must have come of such a piece before what a quick link was asked for is asked of others too.
+/// Shorter fetches more bytes twice: a relay's own fetching may take as long.
+pub const STALLED: Span = Span::from_secs(1);
+
 /// Pieces of the search by words that are compared with each other: bounds the time of a pick where the peer has many
 /// pieces, but none of the rarest. More makes such picks more exactly the rarest, at about 3 ns each.
 const COMPARED: usize = 1_024;
@@ -161,7 +165,8 @@ impl Picker {
         }
     }
 
-    /// Urgent pieces whose deadline is near are asked of several links.
+    /// Urgent pieces whose deadline is near are asked of several links: what slow ones were asked for at once, the rest
+    /// when nothing comes any more.
     fn pick_late(&mut self, call: &mut Call<'_>) {
         let Some(mut room) = self.extra_room(call) else {
             return;
@@ -172,10 +177,14 @@ impl Picker {
                 return;
             }
             let mut extras = Extras::new();
+            if let Some(open) = self.open.get_mut(number as usize) {
+                open.look(call.asker.now);
+            }
             if let Some(open) = self.open.get(number as usize)
                 && call.asker.may(number as usize)
             {
-                self.look_for_extras(open, call, room, &mut extras);
+                let stalled = open.is_stalled(STALLED, call.asker.now);
+                self.look_for_extras(open, (room, stalled), call, &mut extras);
             }
             room -= extras.len().min(room);
             self.ask_extras(&extras, call);
@@ -297,7 +306,7 @@ impl Picker {
             let index = open.piece().index();
             if self.chosen.contains(index) && call.asker.may(index) && looked_at < LOOKED_AT {
                 looked_at += open.blocks();
-                self.look_for_extras(open, call, room, &mut extras);
+                self.look_for_extras(open, (room, call.asker.fast), call, &mut extras);
             }
         }
         self.ask_extras(&extras, call);
@@ -312,7 +321,9 @@ impl Picker {
 
     /// Keeps in `extras` the best blocks of a piece to ask for once more: those asked for least, of slow links before
     /// those of quick ones. A slow link is of no help where a quick one was asked.
-    fn look_for_extras(&self, open: &OpenPiece, call: &mut Call<'_>, room: usize, extras: &mut Extras) {
+    /// `among` says how many to keep, and whether those of quick links are among them.
+    fn look_for_extras(&self, open: &OpenPiece, among: (usize, bool), call: &mut Call<'_>, extras: &mut Extras) {
+        let (room, quick_too) = among;
         if !call.asker.may_join(open) {
             return;
         }
@@ -324,7 +335,7 @@ impl Picker {
             let quick = links
                 .iter()
                 .any(|&link| self.links.get(link as usize).is_some_and(|state| state.fast));
-            if quick && !call.asker.fast {
+            if quick && !quick_too {
                 continue;
             }
             let badness = (links.len() as u64) << 33 | u64::from(quick) << 32 | call.rng.next_u64() >> 32;

@@ -115,7 +115,8 @@ impl Model {
             return None;
         }
         if !asked.is_empty() {
-            return self.rank_extra(asker, block, &asked);
+            let stalled = open.is_some_and(|open| open.is_stalled(STALLED, asker.now));
+            return self.rank_extra(asker, block, &asked, stalled);
         }
         if self.free(piece).first() != Some(&block) {
             return None;
@@ -140,7 +141,7 @@ impl Model {
         Some((5, class, if random { 0 } else { u64::from(self.availability(piece)) }))
     }
 
-    fn rank_extra(&self, asker: &Asker<'_>, block: Block, asked: &[u32]) -> Option<Rank> {
+    fn rank_extra(&self, asker: &Asker<'_>, block: Block, asked: &[u32], stalled: bool) -> Option<Rank> {
         let extras = self
             .requests
             .iter()
@@ -152,7 +153,7 @@ impl Model {
         let late = self
             .urgent(block.piece)
             .filter(|&deadline| asker.fast && deadline <= asker.now + NEAR);
-        if let Some(deadline) = late.filter(|_| self.free(block.piece).is_empty()) {
+        if let Some(deadline) = late.filter(|_| self.free(block.piece).is_empty() && (stalled || !quick)) {
             return Some((1, deadline.as_micros(), 0));
         }
         let endgame = self.phase() == Phase::Endgame && self.priority[block.piece.index()] > Priority::Skip;
