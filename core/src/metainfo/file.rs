@@ -182,3 +182,28 @@ impl Files {
         self.files
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Appends files of that path, each one byte long, until it is refused; how many were taken.
+    fn fill(path: &FilePath) -> (usize, MetainfoError) {
+        let mut files = Files::new();
+        loop {
+            if let Err(error) = files.push(Some(path.clone()), 1, Attributes::default()) {
+                return (files.len(), error);
+            }
+        }
+    }
+
+    #[test]
+    fn files_and_bytes_of_paths_are_bounded() {
+        assert_eq!(
+            fill(&FilePath::new([&b"a"[..]]).unwrap()),
+            (MAX_FILES, MetainfoError::TooManyFiles)
+        );
+        let long = FilePath::new([&[b'x'; 255][..]; 8]).unwrap();
+        assert_eq!(fill(&long), (MAX_PATHS / long.as_str().len(), MetainfoError::Paths));
+    }
+}

@@ -4,6 +4,7 @@
 //! the other and fill the layout; their paths are safe to write to and distinct; there is a hash for each piece of a v1 torrent.
 //! Cost: a few passes over the bytes; at most [`MAX_FILES`] files and [`MAX_PATHS`] bytes of paths are held, whatever is received.
 
+pub mod create;
 mod error;
 mod file;
 mod path;
