@@ -1,10 +1,11 @@
 //! Trackers: the codecs of their three protocols, for the client's side and the server's, and the server's table.
 
+pub(crate) mod announcer;
 pub mod http;
 mod json;
+pub(crate) mod offers;
 pub mod query;
+pub mod udp;
 pub mod ws;
 
 pub use json::JsonError;
-pub(crate) mod announcer;
-pub(crate) mod offers;
