@@ -15,6 +15,7 @@ use tombolo_core::door::Greeting;
 use tombolo_core::event::{Action, Dial, Event, Link, Opened, Origin, Report, Torrent, Transport};
 use tombolo_core::rng::Rng;
 use tombolo_core::time::{Span, Time};
+use tombolo_core::wire::handshake::Reserved;
 
 pub use content::Content;
 pub use node::{Node, Setup};
@@ -100,6 +101,15 @@ impl Sim {
         &mut self.nodes[id.0]
     }
 
+    /// A node's torrent in numbers.
+    pub fn status(&mut self, id: Id) -> tombolo_core::status::Status {
+        let now = self.now;
+        self.nodes[id.0]
+            .session
+            .status(now, TORRENT)
+            .expect("every node has the torrent")
+    }
+
     /// Makes `from` learn the address of `to`.
     pub fn introduce(&mut self, from: Id, to: Id) {
         let address = self.nodes[to.0].address;
@@ -164,15 +174,13 @@ impl Sim {
     pub fn run_until(&mut self, limit: Span, mut done: impl FnMut(&mut Self) -> bool) -> bool {
         let end = self.now + limit;
         while !done(self) {
-            match self.queue.pop() {
-                Some(Reverse(Scheduled(at, _, happening))) if at <= end => {
-                    self.now = at;
-                    self.happen(happening);
-                }
-                _ => {
-                    self.now = end;
-                    return done(self);
-                }
+            if self.queue.peek().is_none_or(|Reverse(next)| next.0 > end) {
+                self.now = end;
+                return done(self);
+            }
+            if let Some(Reverse(Scheduled(at, _, happening))) = self.queue.pop() {
+                self.now = at;
+                self.happen(happening);
             }
         }
         true
@@ -233,10 +241,13 @@ impl Sim {
         } else {
             Transport::Tcp
         };
+        // A plain node neither says that it speaks the extensions nor hears it.
+        let both = |byte: usize| node.reserved.0[byte] & peer.reserved.0[byte];
+        let reserved = Reserved(std::array::from_fn(both));
         let greeting = Greeting {
             swarm: peer.swarm,
             peer_id: peer.peer_id,
-            reserved: peer.reserved,
+            reserved,
             rest: Bytes::new(),
         };
         let opened = Opened {

@@ -26,6 +26,8 @@ pub struct Setup {
     pub config: Config,
     content: Content,
     held: Vec<u32>,
+    unchecked: bool,
+    damaged: Vec<u32>,
     mode: Mode,
     magnet: bool,
     priorities: Vec<Priority>,
@@ -43,6 +45,8 @@ impl Setup {
             config: Config::default(),
             content: content.clone(),
             held: Vec::new(),
+            unchecked: false,
+            damaged: Vec::new(),
             mode: Mode::Whole,
             magnet: false,
             priorities: Vec::new(),
@@ -83,6 +87,18 @@ impl Setup {
     /// It has these pieces.
     pub fn holding(mut self, pieces: impl IntoIterator<Item = u32>) -> Self {
         self.held = pieces.into_iter().collect();
+        self
+    }
+
+    /// What it has must be checked first.
+    pub fn unchecked(mut self) -> Self {
+        self.unchecked = true;
+        self
+    }
+
+    /// These of its pieces are not what they should be.
+    pub fn damaged(mut self, pieces: &[u32]) -> Self {
+        self.damaged = pieces.to_vec();
         self
     }
 
@@ -263,7 +279,12 @@ impl Node {
         match action {
             Action::Open(torrent, metainfo) => {
                 let held = self.restore(&metainfo.layout);
-                let check = Bits::new(held.len());
+                let none = Bits::new(held.len());
+                let (held, check) = if self.setup.unchecked {
+                    (none, held)
+                } else {
+                    (held, none)
+                };
                 Some(Event::Restored { torrent, held, check })
             }
             Action::Hash(job, data) => Some(Event::Hashed(job, digest(&data))),
@@ -300,7 +321,10 @@ impl Node {
         let mut held = Bits::new(layout.pieces());
         for piece in self.setup.held.iter().filter_map(|&index| layout.piece(index)) {
             held.insert(piece.index());
-            self.stored.insert(piece, self.setup.content.piece(piece));
+            let damaged = self.setup.damaged.contains(&piece.number());
+            let bytes = self.setup.content.piece(piece);
+            self.stored
+                .insert(piece, if damaged { vec![0; bytes.len()].into() } else { bytes });
         }
         held
     }

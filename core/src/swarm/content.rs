@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 
 use super::assembly::{Assembly, Finished};
 use super::bridge::Bridge;
+use super::open::OpenPiece;
 use super::picker::{Picker, Priority};
 use super::reads::Reads;
 use super::window::Window;
 use crate::bits::Bits;
 use crate::event::{Job, Mode};
-use crate::layout::{Layout, Piece, Range};
+use crate::layout::{Block, Layout, Piece, Range};
 use crate::metainfo::Metainfo;
 use crate::session::context::Context;
 
@@ -73,20 +74,30 @@ impl Content {
         content
     }
 
-    /// Sets the priority of every piece to the highest among the files in it.
-    pub(crate) fn prioritise(&mut self, priorities: &[Priority]) {
-        let wanted = match &self.bridge {
-            Some(bridge) => return self.want_all(bridge.fetches_all()),
-            None => self.piece_priorities(priorities),
-        };
-        for (piece, priority) in self.layout.iter().zip(wanted) {
+    /// Sets the priority of every piece to the highest among the files in it. Pieces under way that are wanted no more are
+    /// given up, for they would hold their memory: the requests to cancel.
+    pub(crate) fn prioritise(&mut self, priorities: &[Priority]) -> Vec<(u32, Block)> {
+        if let Some(bridge) = &self.bridge {
+            self.want_all(bridge.fetches_all());
+            return Vec::new();
+        }
+        for (piece, priority) in self.layout.iter().zip(self.piece_priorities(priorities)) {
             self.picker.set_priority(piece, priority);
-            if priority == Priority::Skip {
-                // Without this a piece that was under way would hold its memory for ever.
-                self.drop_if_unwanted(piece);
-            }
         }
         self.complete = false;
+        let unwanted = |open: &&OpenPiece| !open.is_complete() && !self.picker.lacks(open.piece());
+        let unwanted: Vec<Piece> = self
+            .picker
+            .open_pieces()
+            .iter()
+            .filter(unwanted)
+            .map(OpenPiece::piece)
+            .collect();
+        unwanted.iter().for_each(|piece| self.assembly.discard(*piece));
+        unwanted
+            .iter()
+            .flat_map(|piece| self.picker.drop_piece(*piece))
+            .collect()
     }
 
     /// A bridge wants nothing of its own, or, to fill its cache, everything.
@@ -106,17 +117,6 @@ impl Content {
             .is_some_and(|bridge| bridge.fill(room, cx.config.cache))
         {
             self.want_all(room > 0);
-        }
-    }
-
-    fn drop_if_unwanted(&mut self, piece: Piece) {
-        let idle = self
-            .picker
-            .open_piece(piece)
-            .is_some_and(|open| open.requested() == 0 && !open.is_complete());
-        if idle && !self.picker.lacks(piece) {
-            self.picker.drop_piece(piece);
-            self.assembly.discard(piece);
         }
     }
 

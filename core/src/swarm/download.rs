@@ -8,7 +8,7 @@ use super::picker::{Asker, Budget, Phase, Received};
 use super::reason::Reason;
 use super::{Content, Swarm};
 use crate::event::{Action, Job, Link, Report};
-use crate::layout::{Block, Piece, Range};
+use crate::layout::{BLOCK, Block, Piece, Range};
 use crate::session::context::Context;
 use crate::slices::Slices;
 use crate::swarm::peer::{Asked, Peer};
@@ -231,18 +231,17 @@ impl Swarm {
 
 /// Picks blocks for a peer and asks for them; whether any were.
 fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer) -> bool {
-    peer.hungry = false;
+    peer.hungry = true;
     let fast_only = peer.theirs.choking;
     if !peer.ours.interested || fast_only && peer.allowed.is_none() {
         return false;
     }
+    // A limit lets as many requests go as their blocks may come: else one burst would use up seconds of it.
+    let allowed = cx.down.allowance(cx.now).div_ceil(BLOCK.into());
     let count = peer.depth.depth().saturating_sub(peer.asked.len());
+    let count = count.min(usize::try_from(allowed).unwrap_or(usize::MAX));
     if count == 0 {
-        return false;
-    }
-    let allowance = cx.down.allowance(cx.now);
-    if allowance == 0 {
-        peer.hungry = true;
+        peer.hungry = allowed == 0;
         return false;
     }
     let mut budget = budget(cx, content);
@@ -261,7 +260,7 @@ fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer) -> bool {
     content
         .picker
         .pick(&asker, count, &mut budget, &mut cx.rng, &mut blocks);
-    peer.hungry = blocks.len() < count;
+    peer.hungry = blocks.len() < count || count as u64 == allowed;
     if !blocks.is_empty() && !peer.is_asked() {
         peer.last_block = cx.now;
     }

@@ -298,6 +298,8 @@ impl Swarm {
             content.picker.add_peer(pieces);
             if let Some(bridge) = &mut content.bridge {
                 bridge.stale = true;
+                // Whom this peer may ask for something is to be known to us by then.
+                self.touch_hungry();
             }
         }
         self.first_promise(link, first);
@@ -308,8 +310,9 @@ impl Swarm {
     pub(crate) fn select(&mut self, cx: &mut Context, priorities: Vec<Priority>) {
         self.priorities = priorities;
         if let Some(content) = &mut self.content {
-            content.prioritise(&self.priorities);
+            let dropped = content.prioritise(&self.priorities);
             content.settle_memory(cx);
+            self.cancel(&dropped);
         }
         self.check_complete(cx);
         self.touch_all();

@@ -1,0 +1,99 @@
+//! A peer that sends corrupt blocks is banned and the download completes from the others.
+
+use tombolo_core::time::Span;
+use tombolo_core::wire::message::Message;
+use tombolo_tests::sim::{Content, Puppet, Setup, Sim};
+
+#[test]
+fn the_culprit_is_banned_and_the_download_completes() {
+    let content = Content::single(40 * 65_536, 65_536);
+    let mut sim = Sim::new(1);
+    let corrupt = sim.add(Setup::seed(&content).corrupt());
+    let good: Vec<_> = (0..3).map(|_| sim.add(Setup::seed(&content))).collect();
+    let leech = sim.add(Setup::leech(&content));
+    sim.introduce(leech, corrupt);
+    for &seed in &good {
+        sim.introduce(leech, seed);
+    }
+    assert!(sim.run_until(Span::from_secs(120), |sim| sim.node(leech).is_complete()));
+    assert_eq!(
+        sim.node(leech).bans(),
+        1,
+        "only the culprit is banned: {:?}",
+        sim.node(leech).closed
+    );
+}
+
+#[test]
+fn an_innocent_peer_is_not_banned_when_blocks_of_one_piece_came_from_many() {
+    // One piece of sixteen blocks: every peer has a share in it.
+    let content = Content::single(16 * 16_384, 16 * 16_384);
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed);
+        let corrupt = sim.add(Setup::seed(&content).corrupt().up(100_000));
+        let good: Vec<_> = (0..3).map(|_| sim.add(Setup::seed(&content).up(100_000))).collect();
+        let leech = sim.add(Setup::leech(&content));
+        sim.introduce(leech, corrupt);
+        for &seed in &good {
+            sim.introduce(leech, seed);
+        }
+        assert!(sim.run_until(Span::from_secs(300), |sim| sim.node(leech).is_complete()));
+        assert!(sim.node(leech).bans() <= 1, "{:?}", sim.node(leech).closed);
+    }
+}
+
+#[test]
+fn a_banned_peer_is_not_taken_again() {
+    let content = Content::single(16_384, 16_384);
+    let mut sim = Sim::new(2);
+    let leech = sim.add(Setup::leech(&content));
+    let link = sim.puppet(leech, Puppet::new(1));
+    sim.say(leech, link, &Message::HaveAll);
+    sim.say(leech, link, &Message::Unchoke);
+    sim.say(
+        leech,
+        link,
+        &Message::Piece {
+            index: 0,
+            begin: 0,
+            block: bytes::Bytes::from(vec![0; 16_384]).into(),
+        },
+    );
+    assert_eq!(sim.node(leech).bans(), 1);
+    let again = sim.puppet(leech, Puppet::new(1));
+    assert!(sim.node(leech).closed.iter().any(|(link, _)| *link == again));
+}
+
+#[test]
+fn unasked_and_malformed_data_is_not_kept() {
+    let content = Content::single(65_536, 65_536);
+    let mut sim = Sim::new(3);
+    let leech = sim.add(Setup::leech(&content));
+    let link = sim.puppet(leech, Puppet::new(1));
+    sim.say(leech, link, &Message::HaveAll);
+    sim.say(
+        leech,
+        link,
+        &Message::Piece {
+            index: 0,
+            begin: 0,
+            block: bytes::Bytes::from(vec![0; 16_384]).into(),
+        },
+    );
+    assert!(sim.node(leech).closed.is_empty(), "an unasked block is wasted, no more");
+    sim.say(
+        leech,
+        link,
+        &Message::Piece {
+            index: 7,
+            begin: 0,
+            block: bytes::Bytes::from(vec![0; 16_384]).into(),
+        },
+    );
+    assert_eq!(
+        sim.node(leech).closed.len(),
+        1,
+        "a block outside the torrent closes the link"
+    );
+    assert_eq!(sim.node(leech).bans(), 0);
+}

@@ -1,0 +1,242 @@
+//! The tracker client: announces, back-off, tiers; offers and answers over WebSocket.
+
+use tombolo_core::config::Config;
+use tombolo_core::event::{Action, Add, Event, Offer, Source};
+use tombolo_core::session::Session;
+use tombolo_core::status::TrackerState;
+use tombolo_core::swarm::Priority;
+use tombolo_core::time::{Span, Time};
+use tombolo_core::tracker::ws;
+use tombolo_tests::sim::{Content, TORRENT};
+
+struct Client {
+    session: Session,
+    now: Time,
+}
+
+impl Client {
+    fn new(trackers: &[&str], offers: bool) -> Self {
+        let content = Content::single(100_000, 16_384);
+        let mut session = Session::new(
+            Config {
+                offers,
+                port: 6881,
+                ..Config::default()
+            },
+            1,
+        );
+        let add = Add {
+            torrent: TORRENT,
+            source: Source::Metainfo(content.metainfo),
+            mode: tombolo_core::event::Mode::Whole,
+            trackers: Some(trackers.iter().map(ToString::to_string).collect()),
+            peers: Vec::new(),
+            priorities: Vec::<Priority>::new(),
+        };
+        session.handle(Time::ZERO, Event::Add(Box::new(add)));
+        Self {
+            session,
+            now: Time::ZERO,
+        }
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.session.poll(self.now)).collect()
+    }
+
+    /// What is done at the next deadline.
+    fn wait(&mut self) -> Vec<Action> {
+        self.now = self.session.deadline().expect("something is due");
+        self.session.handle(self.now, Event::Due);
+        self.actions()
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        self.session.handle(self.now, event);
+        self.actions()
+    }
+}
+
+fn fetches(actions: Vec<Action>) -> Vec<(tombolo_core::event::Job, String)> {
+    let fetch = |action| match action {
+        Action::Fetch { job, url, .. } => Some((job, url)),
+        _ => None,
+    };
+    actions.into_iter().filter_map(fetch).collect()
+}
+
+#[test]
+fn an_announce_says_who_we_are_and_takes_peers() {
+    let mut client = Client::new(&["http://t.example/announce?x=1"], false);
+    let [(job, url)] = &fetches(client.actions())[..] else {
+        panic!()
+    };
+    for part in [
+        "http://t.example/announce?x=1&info_hash=",
+        "&port=6881",
+        "&event=started",
+        "&compact=1",
+    ] {
+        assert!(url.contains(part), "{url}");
+    }
+    let reply = b"d8:intervali900e5:peers6:\x0a\x00\x00\x02\x1a\xe1e".to_vec();
+    let dialled = client.tell(Event::Fetched(*job, Ok(reply.into())));
+    assert!(
+        dialled
+            .iter()
+            .any(|action| matches!(action, Action::Dial(_, _, address) if address.to_string() == "10.0.0.2:6881")),
+        "{dialled:?}"
+    );
+    let status = &client.session.trackers(client.now, TORRENT)[0];
+    assert_eq!((status.state, status.next), (TrackerState::Working, Some(900_000_000)));
+}
+
+#[test]
+fn a_tracker_that_fails_is_asked_again_later_and_later() {
+    let mut client = Client::new(&["http://t.example/announce"], false);
+    let mut jobs = fetches(client.actions());
+    let mut waits = Vec::new();
+    while waits.len() < 6 {
+        let (job, _) = jobs.pop().expect("an announce");
+        let failed_at = client.now;
+        client.tell(Event::Fetched(job, Err("connection refused".into())));
+        while jobs.is_empty() {
+            jobs = fetches(client.wait());
+        }
+        waits.push(client.now.since(failed_at).as_micros());
+    }
+    assert!(
+        waits.windows(2).filter(|pair| pair[0] < pair[1]).count() >= 4,
+        "{waits:?}"
+    );
+    assert_eq!(
+        client.session.trackers(client.now, TORRENT)[0].error.as_deref(),
+        Some("connection refused")
+    );
+}
+
+#[test]
+fn a_refusal_is_shown_and_its_retry_obeyed() {
+    let mut client = Client::new(&["http://t.example/announce"], false);
+    let (job, _) = fetches(client.actions()).remove(0);
+    client.tell(Event::Fetched(
+        job,
+        Ok(b"d14:failure reason7:go away8:retry ini5ee".to_vec().into()),
+    ));
+    let status = &client.session.trackers(client.now, TORRENT)[0];
+    assert_eq!(
+        (status.error.as_deref(), status.next),
+        (Some("go away"), Some(Span::from_secs(300).as_micros()))
+    );
+}
+
+#[test]
+fn offers_go_out_with_the_announce_once_they_are_made() {
+    let mut client = Client::new(&["ws://t.example"], true);
+    let actions = client.actions();
+    let offers: Vec<Offer> = actions
+        .iter()
+        .filter_map(|action| {
+            if let Action::MakeOffer(offer, _) = action {
+                Some(*offer)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(offers.len(), 5);
+    assert!(
+        !actions.iter().any(|action| matches!(action, Action::Connect(..))),
+        "nothing is said before they are made"
+    );
+    let mut told = Vec::new();
+    for (number, offer) in offers.iter().enumerate() {
+        told = client.tell(Event::Described(*offer, format!("sdp {number}")));
+    }
+    let [Action::Connect(socket, url)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(url, "ws://t.example");
+    let sent = client.tell(Event::Connected(*socket));
+    let [Action::Text(_, text)] = &sent[..] else {
+        panic!("{sent:?}")
+    };
+    let Ok(ws::Request::Announce(request, made)) = ws::Request::decode(text) else {
+        panic!("{text}")
+    };
+    assert_eq!((made.len(), made[3].sdp.text().as_str()), (5, "sdp 3"));
+
+    // The answer of a peer finds its offer; an offer of a peer is answered through the same tracker.
+    let peer = tombolo_core::key::PeerId([9; 20]);
+    let signal = ws::Signal {
+        swarm: request.swarm,
+        from: peer,
+        offer: made[3].id,
+        sdp: ws::Sdp::new("answer"),
+    };
+    let accepted = client.tell(Event::Text(*socket, ws::Reply::Answer(signal).encode()));
+    assert!(
+        matches!(&accepted[..], [Action::Accept(offer, sdp)] if *offer == offers[3] && sdp == "answer"),
+        "{accepted:?}"
+    );
+    let other = tombolo_core::key::PeerId([8; 20]);
+    let signal = ws::Signal {
+        swarm: request.swarm,
+        from: other,
+        offer: ws::OfferId([7; 20]),
+        sdp: ws::Sdp::new("their offer"),
+    };
+    let answering = client.tell(Event::Text(*socket, ws::Reply::Offer(signal).encode()));
+    let [Action::Answer(offer, _, sdp)] = &answering[..] else {
+        panic!("{answering:?}")
+    };
+    assert_eq!(sdp, "their offer");
+    let answered = client.tell(Event::Described(*offer, "our answer".into()));
+    let [Action::Text(_, text)] = &answered[..] else {
+        panic!("{answered:?}")
+    };
+    let Ok(ws::Request::Answer { to, signal }) = ws::Request::decode(text) else {
+        panic!("{text}")
+    };
+    assert_eq!(
+        (to, signal.offer, signal.sdp.text().as_str()),
+        (other, ws::OfferId([7; 20]), "our answer")
+    );
+}
+
+#[test]
+fn offers_that_nobody_takes_are_withdrawn() {
+    let mut client = Client::new(&["ws://t.example"], true);
+    let offers: Vec<Offer> = client
+        .actions()
+        .iter()
+        .filter_map(|action| {
+            if let Action::MakeOffer(offer, _) = action {
+                Some(*offer)
+            } else {
+                None
+            }
+        })
+        .collect();
+    for offer in offers {
+        client.tell(Event::Described(offer, "sdp".into()));
+    }
+    let mut withdrawn = 0;
+    while withdrawn < 5 {
+        withdrawn += client
+            .wait()
+            .iter()
+            .filter(|action| matches!(action, Action::Withdraw(_)))
+            .count();
+        assert!(client.now < Time::ZERO + Span::from_secs(120));
+    }
+}
+
+#[test]
+fn a_tracker_is_told_that_we_stop() {
+    let mut client = Client::new(&["http://t.example/announce"], false);
+    let (job, _) = fetches(client.actions()).remove(0);
+    client.tell(Event::Fetched(job, Ok(b"d8:intervali900e5:peers0:e".to_vec().into())));
+    let told = fetches(client.tell(Event::Remove(TORRENT)));
+    assert!(told.len() == 1 && told[0].1.contains("&event=stopped"), "{told:?}");
+}
