@@ -20,6 +20,7 @@ use crate::slices::Slices;
 use crate::swarm::Priority;
 use crate::swarm::reason::Reason;
 use crate::swarm::window::Playback;
+use crate::tracker::udp::Family;
 
 /// A torrent in a session. Named by the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -192,8 +193,8 @@ pub enum Event {
     Disconnected(Socket, String),
     /// Answers [`Action::Fetch`] with the body of a 200, or why there is none.
     Fetched(Job, Result<Bytes, String>),
-    /// A datagram of the conversation came, or the conversation cannot be had (no such host, say).
-    Datagram(Job, Result<Bytes, String>),
+    /// A datagram of the conversation came, over that family, or the conversation cannot be had (no such host, say).
+    Datagram(Job, Result<(Family, Bytes), String>),
 
     /// Time has come to [`Session::deadline`](crate::session::Session::deadline).
     Due,

@@ -240,3 +240,55 @@ fn a_tracker_is_told_that_we_stop() {
     let told = fetches(client.tell(Event::Remove(TORRENT)));
     assert!(told.len() == 1 && told[0].1.contains("&event=stopped"), "{told:?}");
 }
+
+#[test]
+fn a_udp_tracker_is_connected_to_first_and_asked_again_when_a_packet_is_lost() {
+    use tombolo_core::tracker::udp::{Connection, Family, Request, Response};
+    let mut client = Client::new(&["udp://t.example:6969/announce"], false);
+    let sent = |actions: Vec<Action>| {
+        let datagram = |action| match action {
+            Action::Datagram(job, host, packet) => Some((job, host, Request::decode(&packet).expect("a request"))),
+            _ => None,
+        };
+        actions.into_iter().find_map(datagram)
+    };
+    let (job, host, request) = sent(client.actions()).expect("a connect request");
+    let Request::Connect(transaction) = request else {
+        panic!("{request:?}")
+    };
+    assert_eq!(host, "t.example:6969");
+    let mut again = None;
+    while again.is_none() {
+        again = sent(client.wait());
+    }
+    assert_eq!(again.expect("a packet").2, Request::Connect(transaction));
+    assert_eq!(client.now.as_micros(), 15_000_000);
+
+    let mut packet = Vec::new();
+    Response::Connect(transaction, Connection(77)).encode(Family::V4, &mut packet);
+    let (_, _, request) =
+        sent(client.tell(Event::Datagram(job, Ok((Family::V4, packet.into()))))).expect("an announce");
+    let Request::Announce {
+        connection,
+        transaction,
+        announce,
+        ..
+    } = request
+    else {
+        panic!("{request:?}")
+    };
+    assert_eq!((connection, announce.port), (Connection(77), 6881));
+    let reply = tombolo_core::tracker::query::AnnounceReply {
+        interval: 1800,
+        peers: vec!["10.0.0.2:6881".parse().unwrap()],
+        ..Default::default()
+    };
+    let mut packet = Vec::new();
+    Response::Announce(transaction, reply).encode(Family::V4, &mut packet);
+    let told = client.tell(Event::Datagram(job, Ok((Family::V4, packet.into()))));
+    assert!(told.iter().any(|action| matches!(action, Action::Dial(..))), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|action| matches!(action, Action::Hangup(done) if *done == job))
+    );
+}

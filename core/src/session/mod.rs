@@ -86,6 +86,7 @@ impl Session {
             Event::DialFailed(dial) => self.with_job(dial.0, |swarm, cx| swarm.dialer.fail(dial, cx.now)),
             Event::Fetched(job, result) => self.with_job(job.0, |swarm, cx| swarm.fetched(cx, job, result)),
             Event::Described(offer, sdp) => self.with_handle(offer.0, |swarm, cx| swarm.described(cx, offer, sdp)),
+            Event::Datagram(job, result) => self.with_handle(job.0, |swarm, cx| swarm.datagram(cx, job, result)),
             Event::OfferFailed(offer) => self.with_job(offer.0, |swarm, cx| swarm.offer_failed(cx, offer)),
             _ => {}
         }

@@ -31,13 +31,15 @@ impl Swarm {
         }
         unblocked.into_iter().for_each(|at| self.send_offers(cx, at));
         for at in self.announcer.overdue(cx.now) {
-            self.tracker_failed(cx, at, &failure("no answer"));
+            if !self.resend_udp(cx, at) {
+                self.tracker_failed(cx, at, &failure("no answer"));
+            }
         }
         for at in self.announcer.due(cx.now) {
             self.announcer.begin(at, cx.now);
             match self.announcer.trackers[at].face {
                 Face::Http => self.announce_http(cx, at),
-                Face::Udp => self.tracker_failed(cx, at, &failure("UDP trackers are not spoken to yet")),
+                Face::Udp => self.announce_udp(cx, at),
                 Face::Ws => self.make_offers(cx, at),
             }
         }
@@ -51,7 +53,7 @@ impl Swarm {
         }
     }
 
-    fn plain_request(&self, cx: &Context, event: AnnounceEvent) -> AnnounceRequest {
+    pub(super) fn plain_request(&self, cx: &Context, event: AnnounceEvent) -> AnnounceRequest {
         let left = self
             .content
             .as_ref()
@@ -240,6 +242,9 @@ impl Swarm {
     pub(super) fn tracker_failed(&mut self, cx: &mut Context, at: usize, failure: &Failure) {
         if let Some(job) = self.announcer.trackers[at].job.take() {
             cx.retire(job.0);
+            if self.announcer.trackers[at].face == Face::Udp {
+                cx.act(Action::Hangup(job));
+            }
         }
         self.announcer.fail(at, failure, cx);
         let url = self.announcer.trackers[at].url.clone();
@@ -265,7 +270,7 @@ impl Swarm {
                     });
                 }
                 Face::Ws => cx.send_text_if_open(&tracker.url, Request::Announce(request.clone(), Vec::new()).encode()),
-                Face::Udp => {}
+                Face::Udp => Self::stop_udp(cx, tracker, &request),
             }
         }
         self.announcer.halt();

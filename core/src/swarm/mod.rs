@@ -12,6 +12,7 @@ pub mod reason;
 pub mod window;
 
 mod announce;
+mod announce_udp;
 pub(crate) mod assembly;
 pub(crate) mod bridge;
 pub(crate) mod content;

@@ -5,8 +5,11 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::offers::Offers;
 use super::query::{AnnounceEvent, AnnounceReply, Failure};
+use super::udp::Connection;
 use crate::event::Job;
 use crate::session::context::Context;
 use crate::status::{TrackerState, TrackerStatus};
@@ -56,6 +59,10 @@ pub(crate) struct Tracker {
     /// The fetch or conversation that is to be answered.
     pub(crate) job: Option<Job>,
     pub(crate) tracker_id: Option<String>,
+    /// The connection number that a UDP tracker gave, and when.
+    pub(crate) connection: Option<(Connection, Time)>,
+    /// What was last sent to a UDP tracker, to be sent again, and how often it was.
+    pub(crate) packet: Option<(Bytes, u32)>,
     failures: u32,
     error: Option<String>,
     answered: Option<Time>,
@@ -258,6 +265,8 @@ impl Tracker {
             owes_completed: false,
             job: None,
             tracker_id: None,
+            connection: None,
+            packet: None,
             failures: 0,
             error: None,
             answered: None,
