@@ -8,6 +8,7 @@ mod dont_have;
 mod endgame;
 mod extended;
 mod fast;
+mod hostile;
 mod limits;
 mod links;
 mod memory;

@@ -82,6 +82,7 @@ impl Swarm {
         let Some(block) = content.layout.block_of(range) else {
             return Ok(());
         };
+        peer.take_cancelled(block);
         match peer.take_asked(block) {
             Some(asked) => peer.depth.received(asked.at, cx.now),
             // It came after its time-out: better late than fetched twice.
@@ -223,6 +224,7 @@ impl Swarm {
             };
             if peer.take_asked(block).is_some() {
                 peer.send(&Message::Cancel(raw(content.layout.block_range(block))));
+                peer.cancelled(block);
                 self.touch(link);
             }
         }

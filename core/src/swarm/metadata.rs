@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 
 use crate::event::Link;
-use crate::key::{InfoHashV1, InfoHashes};
+use crate::key::{InfoHashV1, InfoHashV2, InfoHashes};
 use crate::time::{Span, Time};
 use crate::wire::metadata::{self, MAX_METADATA};
 
@@ -65,7 +66,12 @@ impl MetadataFetch {
         if self.solo.is_some_and(|solo| solo != link) {
             return Vec::new();
         }
-        if self.parts.is_empty() {
+        // Nobody is being asked for what a peer of another size began: it may have lied.
+        let idle = !self
+            .parts
+            .iter()
+            .any(|part| part.data.is_none() && !part.asked.is_empty());
+        if self.parts.is_empty() || self.size != size && idle {
             self.restart(size);
         }
         if self.size != size {
@@ -170,8 +176,12 @@ impl MetadataFetch {
             .flatten()
             .copied()
             .collect();
-        // Of a v2-only torrent the hash is SHA-256; until it is computed here such a swarm cannot be joined by magnet.
-        if hashes.v1() == Some(InfoHashV1(Sha1::digest(&whole).into())) {
+        let matches = match (hashes.v1(), hashes.v2()) {
+            (Some(v1), _) => v1 == InfoHashV1(Sha1::digest(&whole).into()),
+            (None, Some(v2)) => v2 == InfoHashV2(Sha256::digest(&whole).into()),
+            (None, None) => false,
+        };
+        if matches {
             return Progress::Done(whole.into());
         }
         let mut senders: Vec<Link> = self
@@ -256,5 +266,11 @@ mod tests {
         assert!(fetch.ask(B, 100, Time::ZERO).is_empty());
         assert!(fetch.expire(Time::ZERO + TIMEOUT));
         assert_eq!(fetch.ask(B, 100, Time::ZERO + TIMEOUT), [0]);
+        fetch.give_up_on(B);
+        assert_eq!(
+            fetch.ask(A, 200, Time::ZERO + TIMEOUT),
+            [0],
+            "B is gone, and with it the size that only B had"
+        );
     }
 }

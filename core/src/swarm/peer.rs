@@ -28,7 +28,7 @@ use crate::wire::message::Message;
 /// HAVE messages of a peer that are remembered while the number of pieces is not known.
 const MAX_EARLY_HAVES: usize = 4096;
 
-/// Requests given up after their time-out that are remembered.
+/// Requests given up, by time-out or by CANCEL, that are remembered.
 const MAX_LATE: usize = 1024;
 
 /// What one side of a link said last (BEP 3). Every link begins choked and not interested.
@@ -113,6 +113,8 @@ pub(crate) struct Peer {
     pub(crate) promised: Option<Bits>,
 
     pub(crate) asked: VecDeque<Asked>,
+    /// Requests taken back by CANCEL that will still be answered, by REJECT or by a block that crossed it (BEP 6).
+    cancelled: VecDeque<Block>,
     /// Requests that were given up after their time-out: an answer is still welcome.
     late: VecDeque<Block>,
     pub(crate) uploads: VecDeque<Upload>,
@@ -173,6 +175,7 @@ impl Peer {
             suggested: Vec::new(),
             promised: None,
             asked: VecDeque::new(),
+            cancelled: VecDeque::new(),
             late: VecDeque::new(),
             uploads: VecDeque::new(),
             depth: Depth::new(cx.config.max_requests),
@@ -277,6 +280,20 @@ impl Peer {
     pub(crate) fn take_asked(&mut self, block: Block) -> Option<Asked> {
         let at = self.asked.iter().position(|asked| asked.block == block)?;
         self.asked.remove(at)
+    }
+
+    /// A request was taken back by CANCEL.
+    pub(crate) fn cancelled(&mut self, block: Block) {
+        if self.fast {
+            self.cancelled.push_back(block);
+            self.cancelled.truncate(MAX_LATE);
+        }
+    }
+
+    /// Whether an answer about this block is the one that CANCEL left open.
+    pub(crate) fn take_cancelled(&mut self, block: Block) -> bool {
+        let at = self.cancelled.iter().position(|cancelled| *cancelled == block);
+        at.and_then(|at| self.cancelled.remove(at)).is_some()
     }
 
     /// Gives up every request that waits, but remembers it in case an answer comes late.

@@ -318,7 +318,7 @@ impl Swarm {
         let Some(block) = range.and_then(|range| content.layout.block_of(range)) else {
             return;
         };
-        if peer.take_asked(block).is_none() {
+        if peer.take_cancelled(block) || peer.take_asked(block).is_none() {
             return;
         }
         content.picker.release(block, peer.slot);
