@@ -5,6 +5,7 @@ pub mod http;
 mod json;
 pub(crate) mod offers;
 pub mod query;
+pub mod registry;
 pub mod udp;
 pub mod ws;
 
