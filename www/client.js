@@ -92,9 +92,10 @@ export class Client extends EventTarget {
     const probe = torrent && this.#probes.get(torrent.id);
     if (!probe) return null;
     const { events, ...numbers } = probe;
+    const files = torrent.snapshot.files.map(({ path, length, pad }) => ({ path, length, pad }));
     return structuredClone({
       ...numbers,
-      origin: performance.timeOrigin,
+      files,
       visibility: document.visibilityState,
       version: this.version,
       events,
@@ -215,9 +216,9 @@ export class Client extends EventTarget {
     else if (data.snapshot) this.#takeSnapshot(data);
     else if (data.answer) this.#answer(data);
     else if (data.relay) this.#takeRelay(data.relay);
-    else if (data.removed) this.#forget(data.removed);
-    else if (data.streams !== undefined) this.#keepAlive(data.streams);
-    else if (data.quota) this.quota = data.quota;
+    else if (data.removed) this.#forget(Number(data.removed));
+    else if (data.streams !== undefined) this.#keepAlive(Number(data.streams));
+    else if (data.quota) this.quota = JSON.parse(data.quota);
     else if (data.booted) this.#boot(data.booted);
     else if (data.failed) this.#fail(new TomboloError('engine', data.failed));
   }

@@ -1,5 +1,7 @@
 // What the engine needs of the browser where the browser's own interface is simplest to use from here. Mechanism only.
 
+import { sha1 as sha1InWasm } from './pkg/tombolo_web.js';
+
 /** Reads `url` whole; rejects over `limit` bytes. `init` as fetch takes it. */
 export async function fetchBytes(url, limit, init = {}) {
   const response = await fetch(url, { ...init, credentials: 'omit', referrerPolicy: 'no-referrer' });
@@ -81,11 +83,12 @@ export async function writeText(folder, name, text) {
 
 /** Writes a small file whole. */
 export async function writeBytes(folder, name, bytes) {
+  const copy = bytes.slice(); // what comes from wasm is a view of its memory
   const file = await folder.getFileHandle(name, { create: true });
   const access = await file.createSyncAccessHandle();
   try {
     access.truncate(0);
-    access.write(bytes, { at: 0 });
+    access.write(copy, { at: 0 });
     access.flush();
   } finally {
     access.close();
@@ -122,7 +125,50 @@ export async function listNames(folder) {
   return Array.fromAsync(folder.keys());
 }
 
+/** Whether this origin has files that can be written at once: not on insecure pages, nor in some private windows. */
+export async function hasStorage() {
+  const root = await navigator.storage?.getDirectory?.().catch(() => null);
+  return Boolean(root) && 'createSyncAccessHandle' in FileSystemFileHandle.prototype;
+}
+
 /** How much this origin stores and may store. */
 export async function estimate() {
   return (await navigator.storage?.estimate?.().catch(() => null)) ?? null;
+}
+
+/** Writes bytes of an open stored file; gives how many. */
+export const writeAt = (access, bytes, at) => access.write(bytes, { at });
+
+/** Reads bytes of an open stored file; gives how many. */
+export const readAt = (access, bytes, at) => access.read(bytes, { at });
+
+/** One blob of several, copying nothing. */
+export const joinBlobs = (parts) => new Blob(parts);
+
+/** SHA-1 by the browser, which is faster, or in wasm where the page is not secure. */
+async function sha1(bytes) {
+  return crypto.subtle ? new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)) : sha1InWasm(bytes);
+}
+
+/** How much of a blob is read at a time when it is hashed, in bytes. */
+const HASH_CHUNK = 4 << 20;
+
+/** The SHA-1 of each piece of a blob, one after the other; the next chunk is read while one is hashed. */
+export async function hashBlob(blob, pieceLength, progress) {
+  const step = Math.max(pieceLength, Math.floor(HASH_CHUNK / pieceLength) * pieceLength);
+  const hashes = new Uint8Array(Math.ceil(blob.size / pieceLength) * 20);
+  const read = (at) => (at < blob.size ? blob.slice(at, at + step).arrayBuffer() : null);
+  let next = read(0);
+  for (let at = 0; at < blob.size; at += step) {
+    const chunk = new Uint8Array(await next);
+    next = read(at + step);
+    const jobs = [];
+    for (let begin = 0; begin < chunk.length; begin += pieceLength) {
+      const place = ((at + begin) / pieceLength) * 20;
+      jobs.push(sha1(chunk.subarray(begin, begin + pieceLength)).then((hash) => hashes.set(hash, place)));
+    }
+    await Promise.all(jobs);
+    progress(Math.min((at + step) / blob.size, 1));
+  }
+  return hashes;
 }

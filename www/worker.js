@@ -1,9 +1,11 @@
 // The engine's worker: loads the wasm engine and passes messages between it and the page. What they mean, the engine knows.
 
 import init, { Engine } from './pkg/tombolo_web.js';
+import * as platform from './platform.js';
 
 /** What the engine calls to speak to the page. */
 const host = {
+  ...platform,
   report: (kind, text) => postMessage({ [kind]: text }),
   snapshot: (snapshot, changes) =>
     postMessage({ snapshot, changes }, changes ? [changes.map.buffer, changes.counts.buffer, changes.source.buffer] : []),

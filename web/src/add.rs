@@ -1,0 +1,320 @@
+//! Adding torrents: by link, by .torrent, and made of the user's own files.
+//!
+//! A torrent is in the list as soon as it is known which one it is. Then its folder is claimed, the relay asked and the session
+//! told, in whatever order they come.
+
+use std::sync::Arc;
+
+use js_sys::{Array, Uint8Array};
+use tombolo_core::event::{Add, Event, Mode, Source, Torrent};
+use tombolo_core::key::{InfoHashes, hex};
+use tombolo_core::magnet::Magnet;
+use tombolo_core::metainfo::{MAX_METAINFO, Metainfo};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::boot::texts;
+use crate::create::{self, SharedFile};
+use crate::engine::{Core, Handle};
+use crate::entry::Entry;
+use crate::keep::{METAINFO, plan_of};
+use crate::platform::{Request, member, text_member};
+use crate::refusal::Refusal;
+use crate::storage::Blobs;
+use crate::timeline::Moment;
+use crate::trackers::{self, Choice};
+
+/// What the page names when it adds a torrent.
+enum Named {
+    Magnet(Magnet),
+    Metainfo(Metainfo),
+}
+
+impl Named {
+    const fn hashes(&self) -> InfoHashes {
+        match self {
+            Self::Magnet(magnet) => magnet.hashes,
+            Self::Metainfo(metainfo) => metainfo.hashes,
+        }
+    }
+}
+
+/// Adds what the page names; gives its number once it is in the list.
+pub(crate) async fn add(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refusal> {
+    let named = understand(handle, &member(arguments, "source")).await?;
+    let options = member(arguments, "options");
+    let at = moment(handle, arguments);
+    let known = handle.turn(|core| core.find(named.hashes()));
+    if let Some(torrent) = known {
+        return Ok(torrent);
+    }
+    let torrent = handle.turn(|core| {
+        let torrent = core.new_torrent();
+        let mut entry = Entry::new(torrent, String::new(), at);
+        entry.hashes = Some(named.hashes());
+        entry.named = member(&options, "named").is_truthy();
+        entry.relay.off = text_member(&options, "relay").as_deref() == Some("off");
+        entry.trackers = Some(texts(&member(&options, "trackers"))).filter(|urls| !urls.is_empty());
+        match &named {
+            Named::Magnet(magnet) => {
+                entry.name = magnet.name.clone().unwrap_or_else(|| hex(&entry.swarm().0));
+                entry.magnet = Some(magnet.clone());
+            }
+            Named::Metainfo(metainfo) => entry.name.clone_from(&metainfo.name),
+        }
+        if let Named::Metainfo(metainfo) = named {
+            entry.metainfo = Some(Arc::new(metainfo));
+        }
+        core.torrents.insert(torrent, entry);
+        core.join_relay(torrent);
+        core.push_snapshot(torrent);
+        torrent
+    });
+    let handle = handle.clone();
+    spawn_local(async move { begin(&handle, torrent).await });
+    Ok(torrent)
+}
+
+/// What the page gave: a link, a hash, a URL of a .torrent, or its bytes.
+async fn understand(handle: &Handle, source: &JsValue) -> Result<Named, Refusal> {
+    if let Some(bytes) = source.dyn_ref::<Uint8Array>() {
+        return Ok(Named::Metainfo(Metainfo::parse(&bytes.to_vec().into())?));
+    }
+    let text = source.as_string().unwrap_or_default();
+    let is_url = ["http:", "https:", "blob:", "data:"].iter().any(|scheme| text.starts_with(scheme));
+    if Magnet::is_like(&text) || !is_url {
+        return Ok(Named::Magnet(Magnet::parse(&text)?));
+    }
+    let host = handle.turn(|core| core.host.clone());
+    let request = Request {
+        method: "GET",
+        url: &text,
+        json: None,
+        limit: MAX_METAINFO,
+    };
+    let refused = |why: &str| Refusal::new("not-found", format!("The .torrent could not be fetched: {why}."));
+    let response = host.request(request).await.map_err(|why| refused(&why))?;
+    if response.status != 200 {
+        return Err(refused(&format!("the server answered {}", response.status)));
+    }
+    Ok(Named::Metainfo(Metainfo::parse(&response.body.into())?))
+}
+
+/// Claims the torrent's folder, looks whether it is known there what it is, and tells the session.
+async fn begin(handle: &Handle, torrent: Torrent) {
+    let asked = handle.turn(|core| {
+        let entry = core.torrents.get(&torrent)?;
+        let needs_folder = entry.blobs.is_none();
+        Some((core.host.clone(), hex(&entry.swarm().0), core.boot.tab.clone(), needs_folder))
+    });
+    let Some((host, hash, tab, needs_folder)) = asked else { return };
+    let claim = if needs_folder { host.folder(&hash, &tab).await } else { None };
+    let known = match &claim {
+        Some(claim) => host.read_file(&member(claim, "folder"), METAINFO).await,
+        None => None,
+    };
+    let known = known.and_then(|bytes| Metainfo::parse(&bytes.into()).ok());
+    handle.turn(|core| core.go_live(torrent, claim, known));
+}
+
+/// Makes a torrent of files that the page gives; gives its number at once, while they are hashed.
+pub(crate) fn seed(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refusal> {
+    let list = Array::from(&member(arguments, "files"));
+    let files: Vec<(SharedFile, JsValue)> = list.iter().map(|item| shared_file(&item)).collect();
+    let total: u64 = files.iter().map(|(file, _)| file.length).sum();
+    if total == 0 {
+        return Err(Refusal::new("bad-metainfo", "There is nothing in these files to share."));
+    }
+    let options = member(arguments, "options");
+    let piece = member(&options, "piece").as_f64().map(|piece| piece as u64);
+    let shared: Vec<SharedFile> = files.iter().map(|(file, _)| file.clone()).collect();
+    let name = text_member(&options, "name").unwrap_or_else(|| create::name(&shared));
+    let at = moment(handle, arguments);
+    let torrent = handle.turn(|core| core.list_own(name.clone(), at));
+    let blobs: Array = files.into_iter().map(|(_, blob)| blob).collect();
+    let handle = handle.clone();
+    spawn_local(async move {
+        let blob = handle.turn(|core| core.host.join_blobs(&blobs));
+        let piece_length = piece.unwrap_or_else(|| create::piece_length(total));
+        make(&handle, torrent, Making { files: shared, name, piece_length, blob }).await;
+    });
+    Ok(torrent)
+}
+
+/// Fetches a file and makes a torrent of it; gives its number at once.
+pub(crate) fn fetch_and_seed(handle: &Handle, arguments: &JsValue) -> Torrent {
+    let url = text_member(arguments, "url").unwrap_or_default();
+    let piece = member(arguments, "piece").as_f64().map(|piece| piece as u64);
+    let name = text_member(arguments, "name").unwrap_or_else(|| last_element(&url));
+    let at = moment(handle, arguments);
+    let torrent = handle.turn(|core| core.list_own(name.clone(), at));
+    let handle = handle.clone();
+    spawn_local(async move {
+        let host = handle.turn(|core| core.host.clone());
+        let blob = match host.blob(&url, |_| ()).await {
+            Ok(blob) => blob,
+            Err(why) => return handle.turn(|core| core.give_up(torrent, format!("The file could not be fetched: {why}."))),
+        };
+        handle.turn(|core| core.mark(torrent, Moment::FileFetched));
+        let length = member(&blob, "size").as_f64().unwrap_or(0.0) as u64;
+        let piece_length = piece.unwrap_or_else(|| create::piece_length(length));
+        let files = vec![SharedFile {
+            path: vec![name.clone()],
+            length,
+        }];
+        make(&handle, torrent, Making { files, name, piece_length, blob }).await;
+    });
+    torrent
+}
+
+/// A torrent to be made.
+struct Making {
+    files: Vec<SharedFile>,
+    name: String,
+    piece_length: u64,
+    blob: JsValue,
+}
+
+/// Hashes the files and seeds them.
+async fn make(handle: &Handle, torrent: Torrent, making: Making) {
+    let host = handle.turn(|core| core.host.clone());
+    let progress = handle.clone();
+    let show = move |share: f64| {
+        progress.turn(|core| {
+            if let Some(entry) = core.torrents.get_mut(&torrent) {
+                entry.hashed = share;
+            }
+        });
+    };
+    let hashes = host.hashes(&making.blob, making.piece_length, show).await;
+    let made = hashes.map(|hashes| create::info(&making.files, &making.name, making.piece_length, &hashes));
+    let made = made.and_then(|info| Metainfo::from_info(info.into()).map_err(|error| error.to_string()));
+    match made {
+        Ok(metainfo) => {
+            handle.turn(|core| core.own_files_hashed(torrent, metainfo, making.blob));
+            begin(handle, torrent).await;
+        }
+        Err(why) => handle.turn(|core| core.give_up(torrent, format!("The files cannot be shared: {why}."))),
+    }
+}
+
+impl Core {
+    /// The torrent with one of these hashes.
+    pub(crate) fn find(&self, hashes: InfoHashes) -> Option<Torrent> {
+        let same = |entry: &&Entry| entry.hashes.is_some_and(|of| of.swarms().any(|swarm| hashes.swarms().any(|other| other == swarm)));
+        self.torrents.values().find(same).map(|entry| entry.torrent)
+    }
+
+    /// Puts a torrent of the user's own files into the list.
+    fn list_own(&mut self, name: String, at: f64) -> Torrent {
+        let torrent = self.new_torrent();
+        let mut entry = Entry::new(torrent, name, at);
+        entry.own = true;
+        self.torrents.insert(torrent, entry);
+        self.push_snapshot(torrent);
+        torrent
+    }
+
+    fn own_files_hashed(&mut self, torrent: Torrent, metainfo: Metainfo, blob: JsValue) {
+        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        entry.hashed = 1.0;
+        entry.hashes = Some(metainfo.hashes);
+        entry.blobs = Some(Blobs::new(plan_of(&metainfo), blob));
+        entry.metainfo = Some(Arc::new(metainfo));
+        self.join_relay(torrent);
+    }
+
+    fn give_up(&mut self, torrent: Torrent, why: String) {
+        self.note(torrent, "error", why.clone());
+        if let Some(entry) = self.torrents.get_mut(&torrent) {
+            entry.failure = Some(why);
+        }
+    }
+
+    /// Tells the session of a torrent: its folder is claimed, and what is known is known.
+    fn go_live(&mut self, torrent: Torrent, claim: Option<JsValue>, known: Option<Metainfo>) {
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            // Removed meanwhile.
+            if let Some(claim) = claim {
+                release(&claim);
+            }
+            return;
+        };
+        entry.folder = claim;
+        let known = known.filter(|known| entry.hashes == Some(known.hashes) || entry.swarm() == known.hashes.swarm());
+        let metainfo = entry.metainfo.clone().or_else(|| known.map(Arc::new));
+        let own: Vec<String> = match (&entry.magnet, &metainfo) {
+            (Some(magnet), _) => magnet.trackers.clone(),
+            (None, Some(metainfo)) => metainfo.trackers.iter().flatten().cloned().collect(),
+            (None, None) => Vec::new(),
+        };
+        let relay = self.relay.tracker();
+        let named = entry.trackers.as_ref().unwrap_or(&self.boot.trackers);
+        let trackers = trackers::choose(Choice {
+            named,
+            relay: relay.as_deref(),
+            own: &own,
+            may_go_outside: !self.boot.loopback || (entry.named && entry.magnet.is_some()),
+        });
+        let source = match (metainfo, &entry.magnet) {
+            (Some(metainfo), _) => Source::Metainfo(metainfo),
+            (None, Some(magnet)) => Source::Magnet(magnet.clone()),
+            (None, None) => return,
+        };
+        entry.live = true;
+        if matches!(source, Source::Metainfo(_)) {
+            let now = self.now;
+            entry.timeline.mark(Moment::Metadata, now);
+        }
+        let add = Add {
+            torrent,
+            source,
+            mode: Mode::Whole,
+            trackers: Some(trackers),
+            peers: Vec::new(),
+            priorities: entry.priorities.clone(),
+        };
+        self.tell(Event::Add(Box::new(add)));
+        self.greet_relay(torrent);
+    }
+}
+
+/// Lets another tab have the folder.
+pub(crate) fn release(claim: &JsValue) {
+    if let Ok(release) = member(claim, "release").dyn_into::<js_sys::Function>() {
+        let _ = release.call0(claim);
+    }
+}
+
+/// When the page asked, by the worker's clock.
+fn moment(handle: &Handle, arguments: &JsValue) -> f64 {
+    let page = member(arguments, "at").as_f64();
+    handle.turn(|core| page.map_or(core.now, |at| at - core.clock_offset()))
+}
+
+fn shared_file(item: &JsValue) -> (SharedFile, JsValue) {
+    let blob = member(item, "file");
+    let file = SharedFile {
+        path: texts(&member(item, "path")),
+        length: member(&blob, "size").as_f64().unwrap_or(0.0) as u64,
+    };
+    (file, blob)
+}
+
+/// The last element of a URL's path: what a file fetched from there is called.
+fn last_element(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let last = path.rsplit('/').find(|element| !element.is_empty());
+    String::from(last.unwrap_or("file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetched_file_is_called_as_its_url_ends() {
+        assert_eq!(last_element("https://a/b/c.bin?x=/y#z"), "c.bin");
+        assert_eq!(last_element("https://a/b/"), "b");
+    }
+}

@@ -1,0 +1,209 @@
+//! The page's commands.
+
+use js_sys::{Array, Uint8Array};
+use tombolo_core::event::{Event, Torrent};
+use tombolo_core::swarm::Priority;
+use wasm_bindgen::prelude::*;
+
+use crate::add;
+use crate::boot;
+use crate::create;
+use crate::engine::{Core, Handle};
+use crate::platform::{Host, member, message, text_member};
+use crate::refusal::Refusal;
+use crate::snapshot::priority_of;
+use crate::storage::{Backing, Place, Task, file_name};
+
+/// Does what the page asks for; gives what it asked for.
+pub(crate) async fn run(handle: Handle, name: String, arguments: JsValue) -> Result<JsValue, Refusal> {
+    let number = |torrent: Torrent| JsValue::from(torrent.0);
+    match name.as_str() {
+        "add" => return add::add(&handle, &arguments).await.map(number),
+        "seed" => return add::seed(&handle, &arguments).map(number),
+        "fetchseed" => return Ok(number(add::fetch_and_seed(&handle, &arguments))),
+        "configure" => {
+            let (up, down) = (boot::rate(&member(&arguments, "up")), boot::rate(&member(&arguments, "down")));
+            handle.event(Event::Limit(up, down));
+            return Ok(JsValue::UNDEFINED);
+        }
+        "reconnect" => {
+            handle.turn(Core::reconnect_relay);
+            return Ok(JsValue::UNDEFINED);
+        }
+        _ => {}
+    }
+    let torrent = Torrent(member(&arguments, "torrent").as_f64().unwrap_or(0.0) as u32);
+    if !handle.turn(|core| core.torrents.contains_key(&torrent)) {
+        return Err(Refusal::no_torrent());
+    }
+    match name.as_str() {
+        "file" => return file(&handle, torrent, file_index(&arguments)).await,
+        "remove" => {
+            let files = member(&arguments, "files").is_truthy();
+            remove(&handle, torrent, files).await;
+        }
+        "metainfo" => return handle.turn(|core| core.torrent_file(torrent)),
+        "select" => handle.turn(|core| core.select_files(torrent, &arguments))?,
+        "priority" => handle.turn(|core| core.set_priority(torrent, &arguments))?,
+        "pause" => handle.turn(|core| core.pause(torrent, true)),
+        "resume" => handle.turn(|core| core.pause(torrent, false)),
+        "unrelay" => handle.turn(|core| core.leave_relay(torrent)),
+        "announce" => handle.turn(|core| core.announce_now(torrent)),
+        _ => return Err(Refusal::new("engine", format!("There is no command {name}."))),
+    }
+    Ok(JsValue::UNDEFINED)
+}
+
+fn file_index(arguments: &JsValue) -> usize {
+    member(arguments, "file").as_f64().map_or(usize::MAX, |file| file as usize)
+}
+
+impl Core {
+    fn torrent_file(&self, torrent: Torrent) -> Result<JsValue, Refusal> {
+        let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
+        let metainfo = metainfo.ok_or_else(|| Refusal::new("not-found", "The file list is not known yet."))?;
+        Ok(Uint8Array::from(&create::with_trackers(metainfo)[..]).into())
+    }
+
+    fn files(&self, torrent: Torrent) -> usize {
+        let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
+        metainfo.map_or(0, |metainfo| metainfo.files.len())
+    }
+
+    fn select_files(&mut self, torrent: Torrent, arguments: &JsValue) -> Result<(), Refusal> {
+        let wanted = text_member(arguments, "priority").and_then(|name| priority_of(&name)).unwrap_or_default();
+        let mut priorities = vec![Priority::Skip; self.files(torrent)];
+        for index in Array::from(&member(arguments, "files")).iter() {
+            let index = index.as_f64().map_or(usize::MAX, |index| index as usize);
+            *priorities.get_mut(index).ok_or_else(|| Refusal::no_file(index))? = wanted;
+        }
+        self.select(torrent, priorities);
+        self.push_snapshot(torrent);
+        Ok(())
+    }
+
+    fn set_priority(&mut self, torrent: Torrent, arguments: &JsValue) -> Result<(), Refusal> {
+        let index = file_index(arguments);
+        let priority = text_member(arguments, "priority").and_then(|name| priority_of(&name));
+        let priority = priority.ok_or_else(|| Refusal::new("bad-priority", "A priority is high, normal, low or skip."))?;
+        let mut priorities = self.torrents.get(&torrent).map_or_else(Vec::new, |entry| entry.priorities.clone());
+        priorities.resize(self.files(torrent), Priority::Normal);
+        *priorities.get_mut(index).ok_or_else(|| Refusal::no_file(index))? = priority;
+        self.select(torrent, priorities);
+        self.push_snapshot(torrent);
+        Ok(())
+    }
+
+    fn pause(&mut self, torrent: Torrent, paused: bool) {
+        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        entry.paused = paused;
+        if !paused {
+            entry.failure = None;
+            entry.notices.clear();
+        }
+        self.tell(Event::Pause(torrent, paused));
+        if !paused {
+            self.join_relay(torrent);
+        }
+        self.push_snapshot(torrent);
+    }
+
+    fn announce_now(&mut self, torrent: Torrent) {
+        // Going on after a pause announces at once, and peers stay known.
+        self.tell(Event::Pause(torrent, true));
+        self.tell(Event::Pause(torrent, false));
+        self.join_relay(torrent);
+    }
+
+    /// Forgets a torrent: gives its folder's claim.
+    fn forget(&mut self, torrent: Torrent) -> Option<JsValue> {
+        self.close_streams(torrent);
+        self.tell(Event::Remove(torrent));
+        let of = |(link, state): (&_, &crate::link::LinkState)| (state.torrent == torrent).then_some(*link);
+        let links: Vec<_> = self.links.iter().filter_map(of).collect();
+        links.into_iter().for_each(|link| self.drop_link(link));
+        self.reporter.forget(torrent);
+        let mut entry = self.torrents.remove(&torrent)?;
+        if let Some(Backing::Disk(disk)) = entry.store.as_mut().map(|store| store.backing_mut()) {
+            disk.close();
+        }
+        self.host.report("removed", &torrent.0.to_string());
+        entry.folder
+    }
+}
+
+async fn remove(handle: &Handle, torrent: Torrent, files: bool) {
+    let Some(claim) = handle.turn(|core| core.forget(torrent)) else { return };
+    if files && let Ok(remove) = member(&claim, "remove").dyn_into::<js_sys::Function>() {
+        let removed = remove.call0(&claim).map(js_sys::Promise::from);
+        if let Ok(removed) = removed {
+            // What cannot be removed now will be offered to be freed with the rest.
+            let _ = crate::platform::resolved(removed).await;
+        }
+    }
+    add::release(&claim);
+}
+
+/// Where a whole file is.
+enum Whole {
+    Stored(Host, JsValue, String),
+    Blob(JsValue),
+}
+
+/// A whole verified file, without a copy where that can be.
+async fn file(handle: &Handle, torrent: Torrent, index: usize) -> Result<JsValue, Refusal> {
+    handle.turn(|core| {
+        let store = core.torrents.get(&torrent).and_then(|entry| entry.store.as_ref());
+        if store.is_some_and(|store| !store.backing().plan().is_own(index)) {
+            core.store(torrent, Task::Own(index));
+        }
+    });
+    match handle.turn(|core| core.whole_file(torrent, index))? {
+        Whole::Blob(blob) => Ok(blob),
+        Whole::Stored(host, folder, name) => {
+            let file = host.file(&folder, &name).await;
+            file.map_err(|error| Refusal::new("storage", format!("The file cannot be read: {}.", message(&error))))
+        }
+    }
+}
+
+impl Core {
+    fn whole_file(&self, torrent: Torrent, index: usize) -> Result<Whole, Refusal> {
+        let entry = self.torrents.get(&torrent).ok_or_else(Refusal::no_torrent)?;
+        let metainfo = entry.metainfo.as_ref().ok_or_else(|| Refusal::no_file(index))?;
+        let file = metainfo.files.get(index).ok_or_else(|| Refusal::no_file(index))?;
+        let layout = metainfo.layout;
+        let (start, end) = (file.offset, file.offset + file.length);
+        let held = self.session.held(torrent);
+        let is_held = |index| held.is_some_and(|held| held.contains(index));
+        let missing = layout.pieces_of(start, end).filter(|piece| !is_held(piece.index())).count();
+        if missing > 0 {
+            return Err(Refusal::new("incomplete", format!("{missing} pieces of this file are still missing.")));
+        }
+        let store = entry.store.as_ref().ok_or_else(|| Refusal::no_file(index))?;
+        let parts = Array::new();
+        match store.backing() {
+            Backing::Disk(disk) if file.length > 0 && !file.pad => {
+                let name = file_name(Place::File(index));
+                return Ok(Whole::Stored(self.host.clone(), disk.folder().clone(), name));
+            }
+            Backing::Blobs(blobs) => {
+                let all: &web_sys::Blob = blobs.blob().unchecked_ref();
+                if let Ok(part) = all.slice_with_f64_and_f64(start as f64, end as f64) {
+                    parts.push(&part);
+                }
+            }
+            Backing::Memory(memory) => {
+                for piece in layout.pieces_of(start, end) {
+                    let from = start.max(layout.offset(piece)) - layout.offset(piece);
+                    let to = (end - layout.offset(piece)).min(u64::from(layout.piece_length(piece)));
+                    let range = layout.range(piece.number(), from as u32, (to - from) as u32);
+                    let bytes = range.and_then(|range| memory.read(range).ok()).unwrap_or_default();
+                    parts.push(&Uint8Array::from(&bytes[..]));
+                }
+            }
+            Backing::Disk(_) => {}
+        }
+        Ok(Whole::Blob(self.host.join_blobs(&parts)))
+    }
+}

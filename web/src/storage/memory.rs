@@ -1,0 +1,79 @@
+//! Pieces in memory: all there is where the page is not secure or the browser keeps no files for it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tombolo_core::event::StorageError;
+use tombolo_core::layout::{Piece, Range};
+use tombolo_core::slices::Slices;
+
+use super::Plan;
+
+/// The most bytes of pieces kept in memory: what a phone's tab survives.
+pub(crate) const LIMIT: u64 = 256 << 20;
+
+/// The pieces of one torrent.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    plan: Plan,
+    pieces: BTreeMap<u32, Bytes>,
+    room: u64,
+}
+
+impl Memory {
+    /// No pieces yet, and room for this many bytes of them.
+    pub(crate) const fn new(plan: Plan, room: u64) -> Self {
+        Self {
+            plan,
+            pieces: BTreeMap::new(),
+            room,
+        }
+    }
+
+    /// Where the bytes lie.
+    pub(crate) const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Keeps a copy of a piece, since slices of receive buffers hold more memory than they show.
+    pub(crate) fn write(&mut self, piece: Piece, data: &Slices) -> Result<(), StorageError> {
+        let length = data.len() as u64;
+        if length > self.room {
+            return Err(StorageError::Full);
+        }
+        if self.pieces.insert(piece.number(), data.to_vec().into()).is_none() {
+            self.room -= length;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a range.
+    pub(crate) fn read(&self, range: Range) -> Result<Bytes, StorageError> {
+        let piece = self.pieces.get(&range.piece.number());
+        let end = range.begin as usize + range.length as usize;
+        piece
+            .filter(|piece| end <= piece.len())
+            .map(|piece| piece.slice(range.begin as usize..end))
+            .ok_or_else(|| StorageError::Other(String::from("the piece is not there")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tombolo_core::layout::Layout;
+
+    #[test]
+    fn there_is_room_for_so_much_and_a_piece_counts_once() {
+        let layout = Layout::new(40, 16).unwrap();
+        let mut memory = Memory::new(Plan::new(layout, Vec::new()), 32);
+        let data = Slices::from(Bytes::from_static(&[7; 16]));
+        let piece = |index| layout.piece(index).unwrap();
+        assert_eq!(memory.write(piece(0), &data), Ok(()));
+        assert_eq!(memory.write(piece(0), &data), Ok(()));
+        assert_eq!(memory.write(piece(1), &data), Ok(()));
+        assert_eq!(memory.write(piece(2), &data), Err(StorageError::Full));
+        assert_eq!(memory.read(layout.range(1, 12, 4).unwrap()).unwrap(), &[7; 4][..]);
+        assert!(memory.read(layout.range(2, 0, 1).unwrap()).is_err());
+    }
+}

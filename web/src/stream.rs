@@ -1,0 +1,211 @@
+//! Reading files for the service worker: `<video>`, downloads and `fetch` of a file's address.
+//!
+//! A stream gives one chunk for each pull, so a reader that stops stops everything behind it. Where the next piece is not there
+//! yet the stream waits, and the session is told what will be read next; the stream that was pulled last decides that.
+
+use std::collections::BTreeMap;
+
+use js_sys::{Object, Uint8Array};
+use tombolo_core::event::{Event, StorageError, Torrent};
+use tombolo_core::swarm::window::Playback;
+use wasm_bindgen::prelude::*;
+use web_sys::{MessageEvent, MessagePort};
+
+use crate::engine::Core;
+use crate::platform::{member, set_member, text_member};
+use crate::storage::{Reader, Task};
+
+/// The most bytes given for one pull: large against the cost of a message, small against a seek.
+const CHUNK: u64 = 256 << 10;
+
+/// A file being read.
+pub(crate) struct Stream {
+    torrent: Torrent,
+    file: usize,
+    port: MessagePort,
+    /// The next byte, and the byte after the last, within the file.
+    at: u64,
+    end: u64,
+    /// A chunk was asked for and not given yet.
+    pulled: bool,
+    /// Storage is reading it.
+    reading: bool,
+    _callback: Closure<dyn FnMut(MessageEvent)>,
+}
+
+/// All files being read.
+#[derive(Default)]
+pub(crate) struct Streams {
+    open: BTreeMap<u32, Stream>,
+    last: u32,
+    reported: usize,
+    /// There are new pieces.
+    pub(crate) stirred: bool,
+}
+
+impl Core {
+    /// The service worker asks for a file: answers what it is, and listens for what is to be read of it.
+    pub(crate) fn open_stream(&mut self, request: &JsValue) {
+        let Ok(port) = member(request, "port").dyn_into::<MessagePort>() else { return };
+        let torrent = Torrent(member(request, "torrent").as_f64().unwrap_or(0.0) as u32);
+        let file = member(request, "file").as_f64().unwrap_or(-1.0) as usize;
+        let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
+        let length = metainfo.and_then(|metainfo| metainfo.files.get(file)).map(|file| file.length);
+        let answer = Object::new();
+        let Some(length) = length else {
+            set_member(&answer, "found", &JsValue::NULL);
+            let _ = port.post_message(&answer);
+            return;
+        };
+        let found = Object::new();
+        set_member(&found, "length", &JsValue::from_f64(length as f64));
+        for key in ["type", "name"] {
+            set_member(&found, key, &text_member(request, key).unwrap_or_default().into());
+        }
+        set_member(&answer, "found", &found);
+        self.streams.last += 1;
+        let number = self.streams.last;
+        let handle = self.handle();
+        let callback = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            handle.turn(|core| core.stream_asked(number, &event.data()));
+        });
+        port.set_onmessage(Some(callback.as_ref().unchecked_ref()));
+        let _ = port.post_message(&answer);
+        let stream = Stream {
+            torrent,
+            file,
+            port,
+            at: 0,
+            end: length,
+            pulled: false,
+            reading: false,
+            _callback: callback,
+        };
+        self.streams.open.insert(number, stream);
+    }
+
+    fn stream_asked(&mut self, number: u32, message: &JsValue) {
+        let Some(stream) = self.streams.open.get_mut(&number) else { return };
+        let open = member(message, "open");
+        if open.is_object() {
+            let bound = |key: &str| member(&open, key).as_f64().unwrap_or(0.0) as u64;
+            stream.end = bound("end").min(stream.end);
+            stream.at = bound("start").min(stream.end);
+            self.report_streams();
+        } else if member(message, "pull").is_truthy() {
+            stream.pulled = true;
+            self.play_stream(number);
+            self.feed_stream(number);
+        } else if member(message, "cancel").is_truthy() {
+            self.close_stream(number);
+        }
+    }
+
+    /// Tells the session what this stream reads next.
+    fn play_stream(&mut self, number: u32) {
+        let Some(stream) = self.streams.open.get(&number) else { return };
+        let (torrent, position) = (stream.torrent, stream.at);
+        let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
+        let Some(file) = metainfo.and_then(|metainfo| metainfo.files.get(stream.file)) else { return };
+        let playback = Playback {
+            file: file.offset..file.offset + file.length,
+            position,
+            rate: None,
+        };
+        self.tell(Event::Play(torrent, Some(playback)));
+    }
+
+    /// Reads the next chunk if it was asked for and is there.
+    fn feed_stream(&mut self, number: u32) {
+        let Some(stream) = self.streams.open.get_mut(&number) else { return };
+        if !stream.pulled || stream.reading || stream.at >= stream.end {
+            return;
+        }
+        let torrent = stream.torrent;
+        let Some(metainfo) = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref()) else { return };
+        let Some(file) = metainfo.files.get(stream.file) else { return };
+        let (from, end) = (file.offset + stream.at, file.offset + stream.end);
+        let layout = metainfo.layout;
+        let Some(piece) = layout.pieces_of(from, end).next() else { return };
+        if !self.session.held(torrent).is_some_and(|held| held.contains(piece.index())) {
+            return;
+        }
+        let begin = from - layout.offset(piece);
+        let left = u64::from(layout.piece_length(piece)) - begin;
+        let length = left.min(end - from).min(CHUNK);
+        let Some(range) = layout.range(piece.number(), begin as u32, length as u32) else { return };
+        stream.reading = true;
+        self.store(torrent, Task::Load(Reader::Stream(number), range));
+    }
+
+    /// Storage read a chunk.
+    pub(crate) fn stream_read(&mut self, number: u32, bytes: Result<Vec<u8>, StorageError>) {
+        let Some(stream) = self.streams.open.get_mut(&number) else { return };
+        stream.reading = false;
+        match bytes {
+            Ok(bytes) => {
+                stream.at += bytes.len() as u64;
+                stream.pulled = false;
+                let buffer = Uint8Array::from(&bytes[..]).buffer();
+                let message = Object::new();
+                set_member(&message, "chunk", &buffer);
+                let _ = stream.port.post_message_with_transferable(&message, &js_sys::Array::of1(&buffer));
+                if stream.at >= stream.end {
+                    self.close_stream(number);
+                }
+            }
+            Err(error) => {
+                let message = Object::new();
+                set_member(&message, "error", &format!("the file cannot be read: {error:?}").into());
+                let _ = stream.port.post_message(&message);
+                self.close_stream(number);
+            }
+        }
+    }
+
+    /// Lets streams go on that wait for pieces, if there are new ones. To be called when all actions are performed: by then the
+    /// pieces are being stored, and what is read later sees them.
+    pub(crate) fn feed_streams(&mut self) {
+        if std::mem::take(&mut self.streams.stirred) {
+            let waiting = |(number, stream): (&u32, &Stream)| stream.pulled.then_some(*number);
+            let waiting: Vec<u32> = self.streams.open.iter().filter_map(waiting).collect();
+            waiting.into_iter().for_each(|number| self.feed_stream(number));
+        }
+    }
+
+    fn close_stream(&mut self, number: u32) {
+        let Some(stream) = self.streams.open.remove(&number) else { return };
+        stream.port.set_onmessage(None);
+        stream.port.close();
+        let torrent = stream.torrent;
+        let other = self.streams.open.iter().rfind(|(_, other)| other.torrent == torrent && other.pulled);
+        match other.map(|(number, _)| *number) {
+            Some(other) => self.play_stream(other),
+            None => self.tell(Event::Play(torrent, None)),
+        }
+        self.report_streams();
+        wasm_bindgen_futures::spawn_local(async move { drop(stream) });
+    }
+
+    /// Closes what reads a torrent that is removed.
+    pub(crate) fn close_streams(&mut self, torrent: Torrent) {
+        let of = |(number, stream): (&u32, &Stream)| (stream.torrent == torrent).then_some(*number);
+        let numbers: Vec<u32> = self.streams.open.iter().filter_map(of).collect();
+        for number in numbers {
+            if let Some(stream) = self.streams.open.get(&number) {
+                let message = Object::new();
+                set_member(&message, "error", &"the torrent was removed".into());
+                let _ = stream.port.post_message(&message);
+            }
+            self.close_stream(number);
+        }
+    }
+
+    /// Tells the page how many streams there are, so that it keeps the service worker alive.
+    fn report_streams(&mut self) {
+        let open = self.streams.open.len();
+        if std::mem::replace(&mut self.streams.reported, open) != open {
+            self.host.report("streams", &open.to_string());
+        }
+    }
+}
