@@ -15,8 +15,7 @@ use wasm_bindgen_cli_support::Bindgen;
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 const NAME: &str = "tombolo_web";
 
-/// What compilers of the last years enable by themselves and all browsers with module workers know. Named here because
-/// stripping removes the section from which `wasm-opt` would learn it.
+/// What compilers of the last years enable by themselves and all browsers with module workers know.
 const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-mutable-globals",
@@ -52,7 +51,13 @@ pub(crate) fn build(console: &Console) -> Result<Compiler, String> {
     Bindgen::new()
         .input_path(&input)
         .web(true)
-        .and_then(|bindgen| bindgen.typescript(false).out_name(NAME).generate(place::package()))
+        .map(|bindgen| {
+            bindgen
+                .typescript(false)
+                .remove_name_section(true)
+                .remove_producers_section(true)
+        })
+        .and_then(|bindgen| bindgen.out_name(NAME).generate(place::package()))
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
     if let Some(wasm_opt) = optimiser {
         optimise(&wasm_opt, &output)?;
@@ -78,7 +83,7 @@ fn optimiser(console: &Console) -> Option<std::path::PathBuf> {
 /// The result replaces the file only when it is whole.
 fn optimise(wasm_opt: &Path, file: &Path) -> Result<(), String> {
     let smaller = file.with_extension("opt");
-    let mut command = command::program(wasm_opt, &["-O3"]);
+    let mut command = command::program(wasm_opt, &["-O3", "--strip-debug"]);
     command.args(FEATURES).arg(file).arg("-o").arg(&smaller);
     command::run_quietly(&mut command)?;
     std::fs::rename(&smaller, file).map_err(|error| format!("{}: {error}", file.display()))
