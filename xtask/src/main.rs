@@ -10,7 +10,6 @@ mod demo;
 mod fuzz;
 mod no_std;
 mod place;
-mod purity;
 mod setup;
 mod size;
 mod suites;

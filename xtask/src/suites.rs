@@ -8,7 +8,7 @@ use crate::command;
 use crate::console::Console;
 use crate::tally::Tally;
 use crate::toolchain::Compiler;
-use crate::{fuzz, no_std, place, purity, setup, size, wasm};
+use crate::{fuzz, no_std, place, setup, size, wasm};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -108,14 +108,6 @@ impl Run<'_> {
 
     fn checks(&mut self, compiler: Option<&Compiler>) {
         self.step("rustfmt", |_| passed(&mut command::cargo(&["fmt", "--all", "--check"])));
-        self.step("purity of the core", |_| {
-            let violations = purity::violations()?;
-            if violations.is_empty() {
-                Ok(Tally::PASSED)
-            } else {
-                Err(violations.join("\n"))
-            }
-        });
         self.step("core without std", |console| {
             Ok(match no_std::check(console)? {
                 Ok(()) => Tally::PASSED,
