@@ -32,7 +32,7 @@ pub struct Link(pub u64);
 
 /// Work that the shell was asked to do and must answer exactly once (unless its torrent is removed meanwhile).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Job(pub(crate) u64);
+pub struct Job(pub u64);
 
 /// An attempt to reach a peer by its address; answered by [`Event::Opened`] or [`Event::DialFailed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

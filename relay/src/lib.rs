@@ -2,3 +2,4 @@
 
 pub mod panics;
 pub mod rtc;
+pub mod storage;

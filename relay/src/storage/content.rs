@@ -1,0 +1,59 @@
+//! What storage needs to know of a torrent: its files, its pieces and their digests.
+
+use bytes::Bytes;
+use tombolo_core::layout::{Layout, Piece};
+use tombolo_core::metainfo::{File, FilePath, Metainfo};
+
+use super::plan::{Entry, Kind, Plan, Span};
+
+/// The files, pieces and digests of a torrent.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    /// Its files.
+    pub(super) plan: Plan,
+    /// Its pieces.
+    pub(super) layout: Layout,
+    /// The SHA-1 of each piece, one after the other (BEP 3).
+    pub(super) digests: Bytes,
+}
+
+impl Content {
+    /// That of a torrent.
+    pub(super) fn of(metainfo: &Metainfo) -> Self {
+        let entry = |file: &File| Entry {
+            path: file.path.clone(),
+            start: file.offset,
+            length: file.length,
+            kind: match &file.symlink {
+                _ if file.pad => Kind::Pad,
+                Some(target) => Kind::Symlink(relative(&file.path, target)),
+                None => Kind::Regular {
+                    executable: file.executable,
+                },
+            },
+        };
+        Self {
+            plan: Plan::new(metainfo.files.iter().map(entry).collect()),
+            layout: metainfo.layout,
+            digests: metainfo.piece_hashes.clone(),
+        }
+    }
+
+    /// Whether `digest` is that of the piece.
+    pub(super) fn matches(&self, piece: Piece, digest: &[u8; 20]) -> bool {
+        let at = piece.index() * 20;
+        self.digests.get(at..at + 20) == Some(digest)
+    }
+
+    /// The spans of a piece.
+    pub(super) fn spans(&self, piece: Piece) -> impl Iterator<Item = Span> + '_ {
+        let length = self.layout.piece_length(piece);
+        self.plan.spans(self.layout.offset(piece), u64::from(length))
+    }
+}
+
+/// The way from a link to its target, which is given from the torrent's folder: the first element of `link`.
+fn relative(link: &FilePath, target: &FilePath) -> String {
+    let depth = link.elements().count().saturating_sub(2);
+    "../".repeat(depth) + target.as_str()
+}

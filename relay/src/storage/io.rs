@@ -1,0 +1,146 @@
+//! Reading and writing at a place of a file, to and from lists of slices.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+
+use bytes::Bytes;
+use rustix::io::{Errno, pread, pwritev};
+use sha1::{Digest, Sha1};
+use tombolo_core::event::StorageError;
+use tombolo_core::slices::Slices;
+
+/// How many slices one system call takes: Linux and the BSDs allow 1024.
+const SLICES: usize = 256;
+
+/// How much is read at once to be hashed: fits in a core's second-level cache.
+const CHUNK: usize = 256 * 1024;
+
+/// Writes all of `data` from `offset` on.
+pub(super) fn write_all(file: &File, data: &Slices, mut offset: u64) -> io::Result<()> {
+    let mut slices = data.iter().map(|bytes| IoSlice::new(bytes)).collect::<Vec<_>>();
+    let mut rest = &mut slices[..];
+    while !rest.is_empty() {
+        let count = rest.len().min(SLICES);
+        match pwritev(file, &rest[..count], offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut rest, written);
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Appends the `length` bytes from `offset` on to `data`, which has room for them: nothing is zeroed first.
+pub(super) fn read_into(file: &File, data: &mut Vec<u8>, offset: u64, length: usize) -> io::Result<()> {
+    let (start, end) = (data.len(), data.len() + length);
+    while data.len() < end {
+        let at = offset + (data.len() - start) as u64;
+        match pread(file, rustix::buffer::spare_capacity(data), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    data.truncate(end);
+    Ok(())
+}
+
+/// Hashes the `length` bytes from `offset` on.
+pub(super) fn hash_file(file: &File, sha1: &mut Sha1, mut offset: u64, length: usize) -> io::Result<()> {
+    thread_local! {
+        static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; CHUNK]);
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut left = length;
+        while left > 0 {
+            let part = &mut buffer[..left.min(CHUNK)];
+            file.read_exact_at(part, offset)?;
+            sha1.update(&*part);
+            left -= part.len();
+            offset += part.len() as u64;
+        }
+        Ok(())
+    })
+}
+
+/// Hashes `length` zeros.
+pub(super) fn hash_zeros(sha1: &mut Sha1, length: usize) {
+    let zeros = [0; 4096];
+    for at in (0..length).step_by(zeros.len()) {
+        sha1.update(&zeros[..zeros.len().min(length - at)]);
+    }
+}
+
+/// The SHA-1 of a list of slices.
+pub(super) fn sha1(data: &Slices) -> [u8; 20] {
+    let mut sha1 = Sha1::new();
+    data.iter().for_each(|bytes: &Bytes| sha1.update(bytes));
+    sha1.finalize().into()
+}
+
+/// What the core is told of a failure.
+pub(super) fn storage_error(error: &io::Error) -> StorageError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full,
+        _ => StorageError::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_slices_are_written_in_order() {
+        let file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..1_000u32).map(|number| number as u8).collect();
+        let mut slices = Slices::new();
+        bytes
+            .iter()
+            .for_each(|&byte| slices.push(Bytes::copy_from_slice(&[byte])));
+        write_all(&file, &slices, 5).unwrap();
+        let mut read = Vec::with_capacity(1_000);
+        read_into(&file, &mut read, 5, 1_000).unwrap();
+        assert_eq!(read, bytes);
+        assert_eq!(
+            read_into(&file, &mut read, 900, 106).unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
+    }
+
+    #[test]
+    fn a_file_that_goes_on_gives_no_more_than_asked_for() {
+        let file = tempfile::tempfile().unwrap();
+        write_all(&file, &Slices::from(Bytes::from_static(b"0123456789")), 0).unwrap();
+        let mut read = Vec::with_capacity(10);
+        read_into(&file, &mut read, 2, 3).unwrap();
+        read_into(&file, &mut read, 0, 1).unwrap();
+        assert_eq!(read, b"2340");
+    }
+
+    #[test]
+    fn every_way_of_hashing_agrees() {
+        let data = vec![0; CHUNK + 4_097];
+        let file = tempfile::tempfile().unwrap();
+        let slices = Slices::from(Bytes::from(data.clone()));
+        write_all(&file, &slices, 0).unwrap();
+        let (mut read, mut zeros) = (Sha1::new(), Sha1::new());
+        hash_file(&file, &mut read, 0, data.len()).unwrap();
+        hash_zeros(&mut zeros, data.len());
+        assert_eq!(<[u8; 20]>::from(read.finalize()), sha1(&slices));
+        assert_eq!(<[u8; 20]>::from(zeros.finalize()), sha1(&slices));
+    }
+
+    #[test]
+    fn a_full_disk_has_a_name_of_its_own() {
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            assert_eq!(storage_error(&errno.into()), StorageError::Full);
+        }
+        assert!(matches!(storage_error(&Errno::IO.into()), StorageError::Other(_)));
+    }
+}

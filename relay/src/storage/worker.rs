@@ -1,0 +1,151 @@
+//! What a worker thread does: take jobs, do them, answer.
+//!
+//! Small jobs are taken several at a time, but never more than a worker's fair share of what waits: the others shall not be idle.
+
+use std::sync::{Arc, PoisonError};
+
+use tombolo_core::bits::Bits;
+use tombolo_core::event::{Event, Job, Torrent};
+use tombolo_core::layout::{Piece, Range};
+use tombolo_core::metainfo::Metainfo;
+use tombolo_core::slices::Slices;
+
+use super::io::{sha1, storage_error};
+use super::queue::Turn;
+use super::store::Store;
+use super::{Shared, lock, not_open};
+
+/// Names a piece of all torrents.
+pub(super) type Key = (Torrent, Piece);
+
+/// Jobs of fewer bytes together are taken at once: some 100 µs of hashing.
+const BATCH: usize = 256 * 1024;
+
+/// The most jobs taken at once.
+const MAX_BATCH: usize = 32;
+
+/// Something to be done.
+pub(super) enum Work {
+    Open(Torrent, Arc<Metainfo>),
+    Select(Arc<Store>, Vec<bool>),
+    Hash(Job, Slices),
+    /// A job of a piece; without a store its torrent is not open.
+    Piece(Option<Arc<Store>>, Piece, Task),
+}
+
+/// What is to be done with a piece.
+pub(super) enum Task {
+    Check(Job),
+    Store(Job, Slices),
+    Load(Job, Range),
+    Discard,
+}
+
+impl Task {
+    /// Whether it changes what is stored.
+    pub(super) const fn writes(&self) -> bool {
+        matches!(self, Self::Store(..) | Self::Discard)
+    }
+}
+
+impl Work {
+    /// About how many bytes it handles.
+    fn cost(&self) -> usize {
+        match self {
+            Self::Hash(_, data) | Self::Piece(_, _, Task::Store(_, data)) => data.len(),
+            Self::Piece(_, _, Task::Load(_, range)) => range.length as usize,
+            Self::Piece(_, _, Task::Discard) => 4096,
+            Self::Open(..) | Self::Select(..) | Self::Piece(_, _, Task::Check(_)) => BATCH,
+        }
+    }
+}
+
+/// Does jobs until the disk is dropped and none is left.
+pub(super) fn work(shared: &Shared, deliver: &impl Fn(Event)) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut turns = Vec::with_capacity(MAX_BATCH);
+    while take(shared, &mut turns, &mut batch) {
+        for (turn, work) in batch.drain(..) {
+            perform(shared, deliver, work);
+            turns.push(turn);
+        }
+    }
+}
+
+/// Ends the jobs of `turns` and waits for the next ones; false when there will be none.
+fn take(shared: &Shared, turns: &mut Vec<Turn<Key>>, batch: &mut Vec<(Turn<Key>, Work)>) -> bool {
+    let mut inbox = lock(&shared.inbox);
+    turns.drain(..).for_each(|turn| inbox.queue.done(turn));
+    loop {
+        let share = inbox.queue.ready().div_ceil(shared.threads).min(MAX_BATCH);
+        let mut cost = 0;
+        while batch.len() < share && cost < BATCH {
+            let Some((turn, work)) = inbox.queue.pop() else { break };
+            cost += work.cost();
+            batch.push((turn, work));
+        }
+        if !batch.is_empty() {
+            if inbox.queue.ready() > 0 && inbox.idle > 0 {
+                shared.wake.notify_one();
+            }
+            return true;
+        }
+        if inbox.stopping {
+            return false;
+        }
+        inbox.idle += 1;
+        inbox = shared.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+        inbox.idle -= 1;
+    }
+}
+
+fn perform(shared: &Shared, deliver: &impl Fn(Event), work: Work) {
+    match work {
+        Work::Hash(job, data) => deliver(Event::Hashed(job, sha1(&data))),
+        Work::Open(torrent, metainfo) => deliver(open(shared, torrent, &metainfo)),
+        Work::Select(store, selected) => store.select(&selected),
+        Work::Piece(store, piece, task) => {
+            if let Some(event) = piece_task(store.as_deref(), piece, task) {
+                deliver(event);
+            }
+        }
+    }
+}
+
+fn open(shared: &Shared, torrent: Torrent, metainfo: &Metainfo) -> Event {
+    let selected = lock(&shared.selected).get(&torrent).cloned().unwrap_or_default();
+    let (store, found) = Store::open(&shared.policy, metainfo, &selected);
+    lock(&shared.stores).insert(torrent, Arc::new(store));
+    let nothing = || Bits::new(metainfo.layout.pieces());
+    let (held, check) = found.map_or_else(|| (nothing(), nothing()), |found| (found.held, found.check));
+    Event::Restored { torrent, held, check }
+}
+
+fn piece_task(store: Option<&Store>, piece: Piece, task: Task) -> Option<Event> {
+    match task {
+        Task::Check(job) => {
+            let digest = store.and_then(|store| store.check(piece).ok());
+            Some(Event::Checked(job, digest))
+        }
+        Task::Store(job, data) => {
+            let stored = store.map_or_else(
+                || Err(not_open()),
+                |store| store.store(piece, &data).map_err(|error| storage_error(&error)),
+            );
+            Some(Event::Stored(job, stored))
+        }
+        Task::Load(job, range) => {
+            let loaded = store.map_or_else(
+                || Err(not_open()),
+                |store| store.load(range).map_err(|error| storage_error(&error)),
+            );
+            Some(Event::Loaded(job, loaded.map(Slices::from)))
+        }
+        Task::Discard => {
+            if let Some(store) = store {
+                store.discard(piece);
+            }
+            None
+        }
+    }
+}
