@@ -1,5 +1,6 @@
 //! The native half of Tombolo: everything that needs sockets, files and a clock.
 
+pub mod outside;
 pub mod panics;
 pub mod rtc;
 pub mod storage;

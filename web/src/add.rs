@@ -81,7 +81,9 @@ async fn understand(handle: &Handle, source: &JsValue) -> Result<Named, Refusal>
         return Ok(Named::Metainfo(Metainfo::parse(&bytes.to_vec().into())?));
     }
     let text = source.as_string().unwrap_or_default();
-    let is_url = ["http:", "https:", "blob:", "data:"].iter().any(|scheme| text.starts_with(scheme));
+    let is_url = ["http:", "https:", "blob:", "data:"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
     if Magnet::is_like(&text) || !is_url {
         return Ok(Named::Magnet(Magnet::parse(&text)?));
     }
@@ -105,10 +107,21 @@ async fn begin(handle: &Handle, torrent: Torrent) {
     let asked = handle.turn(|core| {
         let entry = core.torrents.get(&torrent)?;
         let needs_folder = entry.blobs.is_none();
-        Some((core.host.clone(), hex(&entry.swarm().0), core.boot.tab.clone(), needs_folder))
+        Some((
+            core.host.clone(),
+            hex(&entry.swarm().0),
+            core.boot.tab.clone(),
+            needs_folder,
+        ))
     });
-    let Some((host, hash, tab, needs_folder)) = asked else { return };
-    let claim = if needs_folder { host.folder(&hash, &tab).await } else { None };
+    let Some((host, hash, tab, needs_folder)) = asked else {
+        return;
+    };
+    let claim = if needs_folder {
+        host.folder(&hash, &tab).await
+    } else {
+        None
+    };
     let known = match &claim {
         Some(claim) => host.read_file(&member(claim, "folder"), METAINFO).await,
         None => None,
@@ -123,7 +136,10 @@ pub(crate) fn seed(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refu
     let files: Vec<(SharedFile, JsValue)> = list.iter().map(|item| shared_file(&item)).collect();
     let total: u64 = files.iter().map(|(file, _)| file.length).sum();
     if total == 0 {
-        return Err(Refusal::new("bad-metainfo", "There is nothing in these files to share."));
+        return Err(Refusal::new(
+            "bad-metainfo",
+            "There is nothing in these files to share.",
+        ));
     }
     let options = member(arguments, "options");
     let piece = member(&options, "piece").as_f64().map(|piece| piece as u64);
@@ -136,7 +152,17 @@ pub(crate) fn seed(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refu
     spawn_local(async move {
         let blob = handle.turn(|core| core.host.join_blobs(&blobs));
         let piece_length = piece.unwrap_or_else(|| create::piece_length(total));
-        make(&handle, torrent, Making { files: shared, name, piece_length, blob }).await;
+        make(
+            &handle,
+            torrent,
+            Making {
+                files: shared,
+                name,
+                piece_length,
+                blob,
+            },
+        )
+        .await;
     });
     Ok(torrent)
 }
@@ -153,7 +179,9 @@ pub(crate) fn fetch_and_seed(handle: &Handle, arguments: &JsValue) -> Torrent {
         let host = handle.turn(|core| core.host.clone());
         let blob = match host.blob(&url, |_| ()).await {
             Ok(blob) => blob,
-            Err(why) => return handle.turn(|core| core.give_up(torrent, format!("The file could not be fetched: {why}."))),
+            Err(why) => {
+                return handle.turn(|core| core.give_up(torrent, format!("The file could not be fetched: {why}.")));
+            }
         };
         handle.turn(|core| core.mark(torrent, Moment::FileFetched));
         let length = member(&blob, "size").as_f64().unwrap_or(0.0) as u64;
@@ -162,7 +190,17 @@ pub(crate) fn fetch_and_seed(handle: &Handle, arguments: &JsValue) -> Torrent {
             path: vec![name.clone()],
             length,
         }];
-        make(&handle, torrent, Making { files, name, piece_length, blob }).await;
+        make(
+            &handle,
+            torrent,
+            Making {
+                files,
+                name,
+                piece_length,
+                blob,
+            },
+        )
+        .await;
     });
     torrent
 }
@@ -201,7 +239,11 @@ async fn make(handle: &Handle, torrent: Torrent, making: Making) {
 impl Core {
     /// The torrent with one of these hashes.
     pub(crate) fn find(&self, hashes: InfoHashes) -> Option<Torrent> {
-        let same = |entry: &&Entry| entry.hashes.is_some_and(|of| of.swarms().any(|swarm| hashes.swarms().any(|other| other == swarm)));
+        let same = |entry: &&Entry| {
+            entry
+                .hashes
+                .is_some_and(|of| of.swarms().any(|swarm| hashes.swarms().any(|other| other == swarm)))
+        };
         self.torrents.values().find(same).map(|entry| entry.torrent)
     }
 
@@ -216,7 +258,9 @@ impl Core {
     }
 
     fn own_files_hashed(&mut self, torrent: Torrent, metainfo: Metainfo, blob: JsValue) {
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         entry.hashed = 1.0;
         entry.hashes = Some(metainfo.hashes);
         entry.blobs = Some(Blobs::new(plan_of(&metainfo), blob));

@@ -10,7 +10,11 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
         let group = a << 16 | b << 8 | c;
         for digit in 0..4 {
             let value = (group >> (18 - 6 * digit)) as usize % 64;
-            text.push(if digit <= chunk.len() { char::from(DIGITS[value]) } else { '=' });
+            text.push(if digit <= chunk.len() {
+                char::from(DIGITS[value])
+            } else {
+                '='
+            });
         }
     }
     text
@@ -22,7 +26,13 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_rfc() {
-        let table = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        let table = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ];
         for (plain, expected) in table {
             assert_eq!(encode(plain.as_bytes()), expected);
         }

@@ -54,7 +54,9 @@ impl Boot {
 /// The texts of a list.
 pub(crate) fn texts(list: &JsValue) -> Vec<String> {
     let items = Array::is_array(list).then(|| Array::from(list));
-    items.map_or_else(Vec::new, |items| items.iter().filter_map(|item| item.as_string()).collect())
+    items.map_or_else(Vec::new, |items| {
+        items.iter().filter_map(|item| item.as_string()).collect()
+    })
 }
 
 /// A rate in bytes a second; none when it is null or 0.

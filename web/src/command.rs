@@ -22,7 +22,10 @@ pub(crate) async fn run(handle: Handle, name: String, arguments: JsValue) -> Res
         "seed" => return add::seed(&handle, &arguments).map(number),
         "fetchseed" => return Ok(number(add::fetch_and_seed(&handle, &arguments))),
         "configure" => {
-            let (up, down) = (boot::rate(&member(&arguments, "up")), boot::rate(&member(&arguments, "down")));
+            let (up, down) = (
+                boot::rate(&member(&arguments, "up")),
+                boot::rate(&member(&arguments, "down")),
+            );
             handle.event(Event::Limit(up, down));
             return Ok(JsValue::UNDEFINED);
         }
@@ -55,7 +58,9 @@ pub(crate) async fn run(handle: Handle, name: String, arguments: JsValue) -> Res
 }
 
 fn file_index(arguments: &JsValue) -> usize {
-    member(arguments, "file").as_f64().map_or(usize::MAX, |file| file as usize)
+    member(arguments, "file")
+        .as_f64()
+        .map_or(usize::MAX, |file| file as usize)
 }
 
 impl Core {
@@ -71,7 +76,9 @@ impl Core {
     }
 
     fn select_files(&mut self, torrent: Torrent, arguments: &JsValue) -> Result<(), Refusal> {
-        let wanted = text_member(arguments, "priority").and_then(|name| priority_of(&name)).unwrap_or_default();
+        let wanted = text_member(arguments, "priority")
+            .and_then(|name| priority_of(&name))
+            .unwrap_or_default();
         let mut priorities = vec![Priority::Skip; self.files(torrent)];
         for index in Array::from(&member(arguments, "files")).iter() {
             let index = index.as_f64().map_or(usize::MAX, |index| index as usize);
@@ -85,8 +92,12 @@ impl Core {
     fn set_priority(&mut self, torrent: Torrent, arguments: &JsValue) -> Result<(), Refusal> {
         let index = file_index(arguments);
         let priority = text_member(arguments, "priority").and_then(|name| priority_of(&name));
-        let priority = priority.ok_or_else(|| Refusal::new("bad-priority", "A priority is high, normal, low or skip."))?;
-        let mut priorities = self.torrents.get(&torrent).map_or_else(Vec::new, |entry| entry.priorities.clone());
+        let priority =
+            priority.ok_or_else(|| Refusal::new("bad-priority", "A priority is high, normal, low or skip."))?;
+        let mut priorities = self
+            .torrents
+            .get(&torrent)
+            .map_or_else(Vec::new, |entry| entry.priorities.clone());
         priorities.resize(self.files(torrent), Priority::Normal);
         *priorities.get_mut(index).ok_or_else(|| Refusal::no_file(index))? = priority;
         self.select(torrent, priorities);
@@ -95,7 +106,9 @@ impl Core {
     }
 
     fn pause(&mut self, torrent: Torrent, paused: bool) {
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         entry.paused = paused;
         if !paused {
             entry.failure = None;
@@ -133,7 +146,9 @@ impl Core {
 }
 
 async fn remove(handle: &Handle, torrent: Torrent, files: bool) {
-    let Some(claim) = handle.turn(|core| core.forget(torrent)) else { return };
+    let Some(claim) = handle.turn(|core| core.forget(torrent)) else {
+        return;
+    };
     if files && let Ok(remove) = member(&claim, "remove").dyn_into::<js_sys::Function>() {
         let removed = remove.call0(&claim).map(js_sys::Promise::from);
         if let Ok(removed) = removed {
@@ -176,9 +191,15 @@ impl Core {
         let (start, end) = (file.offset, file.offset + file.length);
         let held = self.session.held(torrent);
         let is_held = |index| held.is_some_and(|held| held.contains(index));
-        let missing = layout.pieces_of(start, end).filter(|piece| !is_held(piece.index())).count();
+        let missing = layout
+            .pieces_of(start, end)
+            .filter(|piece| !is_held(piece.index()))
+            .count();
         if missing > 0 {
-            return Err(Refusal::new("incomplete", format!("{missing} pieces of this file are still missing.")));
+            return Err(Refusal::new(
+                "incomplete",
+                format!("{missing} pieces of this file are still missing."),
+            ));
         }
         let store = entry.store.as_ref().ok_or_else(|| Refusal::no_file(index))?;
         let parts = Array::new();

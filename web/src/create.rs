@@ -20,7 +20,9 @@ pub(crate) struct SharedFile {
 
 /// The length of pieces for so many bytes: a power of two.
 pub(crate) fn piece_length(total: u64) -> u64 {
-    (total / PIECES).next_power_of_two().clamp(SHORTEST_PIECE, LONGEST_PIECE)
+    (total / PIECES)
+        .next_power_of_two()
+        .clamp(SHORTEST_PIECE, LONGEST_PIECE)
 }
 
 /// The info dictionary of these files (BEP 3). One file without a folder makes a single-file torrent, which has only
@@ -41,7 +43,11 @@ pub(crate) fn info(files: &[SharedFile], name: &str, piece_length: u64, hashes: 
 /// The name of a torrent of these files: the folder that was shared, or the one file.
 pub(crate) fn name(files: &[SharedFile]) -> String {
     let first = files.first().and_then(|file| file.path.first());
-    let folder = first.filter(|folder| files.iter().all(|file| file.path.len() > 1 && file.path.first() == Some(folder)));
+    let folder = first.filter(|folder| {
+        files
+            .iter()
+            .all(|file| file.path.len() > 1 && file.path.first() == Some(folder))
+    });
     match (folder, files) {
         (Some(folder), _) => folder.clone(),
         (None, [file]) => file.path.last().cloned().unwrap_or_else(|| String::from("file")),
@@ -55,7 +61,11 @@ pub(crate) fn with_trackers(metainfo: &Metainfo) -> Vec<u8> {
     if let Some(first) = metainfo.trackers.first().and_then(|tier| tier.first()) {
         put(&mut torrent, "announce", &string(first.as_bytes()));
         let tier = |tier: &Vec<String>| wrap(tier.iter().flat_map(|url| string(url.as_bytes())));
-        put(&mut torrent, "announce-list", &wrap(metainfo.trackers.iter().flat_map(tier)));
+        put(
+            &mut torrent,
+            "announce-list",
+            &wrap(metainfo.trackers.iter().flat_map(tier)),
+        );
     }
     put(&mut torrent, "info", &metainfo.info);
     if !metainfo.web_seeds.is_empty() {
@@ -72,14 +82,21 @@ fn list(files: &[SharedFile]) -> Vec<u8> {
         let inside = file.path.iter().skip(usize::from(folder));
         let mut entry = b"d".to_vec();
         put(&mut entry, "length", &integer(file.length));
-        put(&mut entry, "path", &wrap(inside.flat_map(|element| string(element.as_bytes()))));
+        put(
+            &mut entry,
+            "path",
+            &wrap(inside.flat_map(|element| string(element.as_bytes()))),
+        );
         entry.push(b'e');
         entry
     }))
 }
 
 fn wrap(items: impl Iterator<Item = u8>) -> Vec<u8> {
-    std::iter::once(b'l').chain(items).chain(std::iter::once(b'e')).collect()
+    std::iter::once(b'l')
+        .chain(items)
+        .chain(std::iter::once(b'e'))
+        .collect()
 }
 
 /// Adds a member to a dictionary; keys are given in order.
@@ -112,9 +129,15 @@ mod tests {
     fn one_file_has_four_fields() {
         let files = [file(&["a.bin"], 5)];
         let info = info(&files, &name(&files), 16384, &[b'x'; 20]);
-        assert_eq!(info, b"d6:lengthi5e4:name5:a.bin12:piece lengthi16384e6:pieces20:xxxxxxxxxxxxxxxxxxxxe");
+        assert_eq!(
+            info,
+            b"d6:lengthi5e4:name5:a.bin12:piece lengthi16384e6:pieces20:xxxxxxxxxxxxxxxxxxxxe"
+        );
         let metainfo = Metainfo::from_info(Bytes::from(info)).unwrap();
-        assert_eq!((metainfo.name.as_str(), metainfo.files.len(), metainfo.multi_file), ("a.bin", 1, false));
+        assert_eq!(
+            (metainfo.name.as_str(), metainfo.files.len(), metainfo.multi_file),
+            ("a.bin", 1, false)
+        );
     }
 
     #[test]
@@ -138,7 +161,10 @@ mod tests {
     fn a_torrent_comes_back_with_its_trackers() {
         let files = [file(&["a"], 5)];
         let mut metainfo = Metainfo::from_info(Bytes::from(info(&files, "a", 16384, &[7; 20]))).unwrap();
-        metainfo.trackers = vec![vec![String::from("wss://a"), String::from("wss://b")], vec![String::from("udp://c:1")]];
+        metainfo.trackers = vec![
+            vec![String::from("wss://a"), String::from("wss://b")],
+            vec![String::from("udp://c:1")],
+        ];
         metainfo.web_seeds = vec![String::from("https://d/")];
         assert_eq!(Metainfo::parse(&with_trackers(&metainfo).into()).unwrap(), metainfo);
     }

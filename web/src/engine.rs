@@ -126,7 +126,11 @@ impl Core {
     /// The engine itself, for what brings news later.
     pub(crate) fn handle(&self) -> Handle {
         // It lives as long as the worker: nothing runs in it once it is gone.
-        Handle(self.me.upgrade().unwrap_or_else(|| unreachable!("the engine is running")))
+        Handle(
+            self.me
+                .upgrade()
+                .unwrap_or_else(|| unreachable!("the engine is running")),
+        )
     }
 
     /// Tells the session something.

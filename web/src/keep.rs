@@ -42,7 +42,9 @@ struct Ready {
 impl Core {
     /// The metainfo is known: opens storage and tells the session what it holds.
     pub(crate) fn open_storage(&mut self, torrent: Torrent, metainfo: Arc<Metainfo>) {
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         entry.source = vec![0; metainfo.layout.pieces()];
         entry.name.clone_from(&metainfo.name);
         entry.metainfo = Some(Arc::clone(&metainfo));
@@ -58,11 +60,16 @@ impl Core {
         if let Some(priorities) = chosen {
             self.select(torrent, priorities);
         }
-        let Some(entry) = self.torrents.get(&torrent) else { return };
+        let Some(entry) = self.torrents.get(&torrent) else {
+            return;
+        };
         let opening = Opening {
             host: self.host.clone(),
             metainfo,
-            folder: entry.folder.as_ref().map_or(JsValue::NULL, |claim| member(claim, "folder")),
+            folder: entry
+                .folder
+                .as_ref()
+                .map_or(JsValue::NULL, |claim| member(claim, "folder")),
             priorities: entry.priorities.clone(),
         };
         let handle = self.handle();
@@ -73,7 +80,9 @@ impl Core {
     }
 
     fn storage_opened(&mut self, torrent: Torrent, ready: Ready) {
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         let Some(metainfo) = &entry.metainfo else { return };
         let pieces = metainfo.layout.pieces();
         let store = Store::new(ready.backing);
@@ -117,7 +126,9 @@ impl Core {
 
     /// Sees to what the store waits for.
     fn wait_for(&mut self, torrent: Torrent, trouble: Trouble) {
-        let Some(store) = self.torrents.get(&torrent).and_then(|entry| entry.store.as_ref()) else { return };
+        let Some(store) = self.torrents.get(&torrent).and_then(|entry| entry.store.as_ref()) else {
+            return;
+        };
         let (handle, host) = (self.handle(), self.host.clone());
         match (store.backing(), trouble) {
             (Backing::Disk(disk), Trouble::Closed(place)) => {
@@ -157,13 +168,19 @@ impl Core {
     /// Reads the next part of the user's own files before it is asked for.
     fn read_ahead(&mut self, torrent: Torrent) {
         let handle = self.handle();
-        let Some(store) = self.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut()) else { return };
-        let Backing::Blobs(blobs) = store.backing_mut() else { return };
+        let Some(store) = self.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut()) else {
+            return;
+        };
+        let Backing::Blobs(blobs) = store.backing_mut() else {
+            return;
+        };
         let Some(index) = blobs.read_ahead() else { return };
         let (blob, bounds) = (blobs.blob().clone(), blobs.bounds(index));
         spawn_local(async move {
             // What cannot be read ahead will be missed when it is asked for.
-            let Ok(bytes) = read_blob(&blob, bounds).await else { return };
+            let Ok(bytes) = read_blob(&blob, bounds).await else {
+                return;
+            };
             handle.turn(|core| {
                 let store = core.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut());
                 if let Some(store) = store {
@@ -175,7 +192,9 @@ impl Core {
 
     /// New priorities: told to the session, kept for a reload, and newly wanted files get their place.
     pub(crate) fn select(&mut self, torrent: Torrent, priorities: Vec<Priority>) {
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         entry.priorities.clone_from(&priorities);
         if let Some(claim) = &entry.folder {
             let (host, folder) = (self.host.clone(), member(claim, "folder"));
@@ -185,7 +204,9 @@ impl Core {
                 let _ = host.write_file(&folder, PRIORITIES, &bytes).await;
             });
         }
-        let wanted: Vec<usize> = (0..priorities.len()).filter(|file| entry.priority(*file) != Priority::Skip).collect();
+        let wanted: Vec<usize> = (0..priorities.len())
+            .filter(|file| entry.priority(*file) != Priority::Skip)
+            .collect();
         self.tell(Event::Select(torrent, priorities));
         for file in wanted {
             let store = self.torrents.get(&torrent).and_then(|entry| entry.store.as_ref());
@@ -217,7 +238,10 @@ impl Opening {
         let mut disk = Disk::open(self.host.clone(), self.folder.clone(), plan_of(&self.metainfo)).await?;
         let is_wanted = |file: &usize| priorities.get(*file).copied().unwrap_or_default() != Priority::Skip;
         let files = &self.metainfo.files;
-        let wanted: Vec<usize> = (0..files.len()).filter(is_wanted).filter(|file| !files[*file].pad).collect();
+        let wanted: Vec<usize> = (0..files.len())
+            .filter(is_wanted)
+            .filter(|file| !files[*file].pad)
+            .collect();
         let known: Vec<usize> = (0..files.len()).filter(|file| disk.plan().is_own(*file)).collect();
         let mut open: Vec<usize> = wanted.into_iter().chain(known).collect();
         open.sort_unstable();

@@ -60,7 +60,11 @@ impl Engine {
         let description = Object::new();
         set_member(&description, "version", &env!("CARGO_PKG_VERSION").into());
         set_member(&description, "opfs", &opfs.into());
-        let limit = if opfs { JsValue::NULL } else { JsValue::from_f64(storage::LIMIT as f64) };
+        let limit = if opfs {
+            JsValue::NULL
+        } else {
+            JsValue::from_f64(storage::LIMIT as f64)
+        };
         set_member(&description, "limit", &limit);
         let started = Object::new();
         set_member(&started, "description", &description);

@@ -11,7 +11,9 @@ use tombolo_core::event::{Event, Link, Opened, Origin, Torrent, Transport};
 use tombolo_core::key::SwarmKey;
 use tombolo_core::swarm::reason::Reason;
 use wasm_bindgen::prelude::*;
-use web_sys::{BinaryType, CloseEvent, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType, WebSocket};
+use web_sys::{
+    BinaryType, CloseEvent, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType, WebSocket,
+};
 
 use crate::engine::{Core, Handle};
 use crate::platform::{Timer, bytes_of};
@@ -176,7 +178,10 @@ impl Core {
     }
 
     fn insert_link(&mut self, link: Link, torrent: Torrent, origin: Origin, pipe: Pipe, max_message: usize) {
-        let swarm = self.torrents.get(&torrent).map_or(SwarmKey([0; 20]), |entry| entry.swarm());
+        let swarm = self
+            .torrents
+            .get(&torrent)
+            .map_or(SwarmKey([0; 20]), |entry| entry.swarm());
         let state = LinkState {
             torrent,
             origin,
@@ -299,7 +304,11 @@ impl Core {
     }
 
     fn wire_poll(&mut self, link: Link) {
-        if let Some(LinkState { pipe: Pipe::Wire { poll, .. }, .. }) = self.links.get_mut(&link) {
+        if let Some(LinkState {
+            pipe: Pipe::Wire { poll, .. },
+            ..
+        }) = self.links.get_mut(&link)
+        {
             poll.rung();
         }
         self.has_room(link);
@@ -346,4 +355,3 @@ fn on_message(handle: Handle, link: Link) -> Closure<dyn FnMut(MessageEvent)> {
 fn turn_on(handle: Handle, mut act: impl FnMut(&mut Core) + 'static) -> Closure<dyn FnMut()> {
     Closure::new(move || handle.turn(&mut act))
 }
-

@@ -238,7 +238,9 @@ impl Host {
 
     /// Opens a stored file, made if need be.
     pub(crate) async fn open(&self, folder: &JsValue, name: &str) -> Result<Access, JsValue> {
-        resolved(self.open_access(folder, name)).await.map(JsCast::unchecked_into)
+        resolved(self.open_access(folder, name))
+            .await
+            .map(JsCast::unchecked_into)
     }
 
     /// A stored file as the page can take it.
@@ -261,7 +263,10 @@ impl Host {
     /// Bytes stored and allowed, where the browser tells.
     pub(crate) async fn usage(&self) -> Option<(f64, f64)> {
         let estimate = resolved(self.estimate()).await.ok()?;
-        Some((member(&estimate, "usage").as_f64()?, member(&estimate, "quota").as_f64()?))
+        Some((
+            member(&estimate, "usage").as_f64()?,
+            member(&estimate, "quota").as_f64()?,
+        ))
     }
 }
 

@@ -121,7 +121,9 @@ impl Relay {
 
     /// The address of its tracker.
     pub(crate) fn tracker(&self) -> Option<String> {
-        self.base.as_deref().map(|base| format!("{}/announce", web_socket(base)))
+        self.base
+            .as_deref()
+            .map(|base| format!("{}/announce", web_socket(base)))
     }
 
     fn wire(&self) -> Option<String> {
@@ -158,8 +160,12 @@ fn join_request(entry: &Entry) -> String {
 impl Core {
     /// Asks the relay for a torrent, over both ways at once.
     pub(crate) fn join_relay(&mut self, torrent: Torrent) {
-        let (Some(wire), Some(url)) = (self.relay.wire(), self.relay.api("/api/torrents")) else { return };
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let (Some(wire), Some(url)) = (self.relay.wire(), self.relay.api("/api/torrents")) else {
+            return;
+        };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         if entry.relay.off || entry.relay.asking || entry.hashes.is_none() {
             return;
         }
@@ -175,7 +181,10 @@ impl Core {
                 json: Some(&body),
                 limit: ANSWER_LIMIT,
             };
-            let answer = host.request(request).await.map(|response| (response.status, response.body));
+            let answer = host
+                .request(request)
+                .await
+                .map(|response| (response.status, response.body));
             if let (Ok((200 | 201, _)), Some((url, body))) = (&answer, peers) {
                 let request = Request {
                     url: &url,
@@ -187,7 +196,11 @@ impl Core {
             }
             handle.turn(|core| core.relay_answered(torrent, answer));
         });
-        if self.torrents.get(&torrent).is_some_and(|entry| entry.relay.link.is_none()) {
+        if self
+            .torrents
+            .get(&torrent)
+            .is_some_and(|entry| entry.relay.link.is_none())
+        {
             let link = self.open_wire(torrent, &wire);
             if let Some(entry) = self.torrents.get_mut(&torrent) {
                 entry.relay.link = link;
@@ -198,16 +211,24 @@ impl Core {
     /// The native peers that the link or the page's address names: where to post them, and what.
     fn relay_peers(&self, torrent: Torrent) -> Option<(String, String)> {
         let entry = self.torrents.get(&torrent)?;
-        let linked = entry.magnet.iter().flat_map(|magnet| &magnet.peers).map(ToString::to_string);
+        let linked = entry
+            .magnet
+            .iter()
+            .flat_map(|magnet| &magnet.peers)
+            .map(ToString::to_string);
         let peers: Vec<String> = linked.chain(self.boot.peers.iter().cloned()).collect();
-        let url = self.relay.api(&format!("/api/torrents/{}/peers", hex(&entry.swarm().0)))?;
+        let url = self
+            .relay
+            .api(&format!("/api/torrents/{}/peers", hex(&entry.swarm().0)))?;
         let body = json::object(|o| o.list("peers", |l| peers.iter().for_each(|peer| l.text(peer))));
         (!peers.is_empty()).then_some((url, body))
     }
 
     fn relay_answered(&mut self, torrent: Torrent, answer: Result<(u16, Vec<u8>), String>) {
         let now = self.now;
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         entry.relay.asking = false;
         match answer {
             Ok((200 | 201, _)) => {
@@ -229,7 +250,11 @@ impl Core {
 
     /// The WebSocket is open.
     pub(crate) fn wire_opened(&mut self, torrent: Torrent, link: Link) {
-        if let Some(entry) = self.torrents.get_mut(&torrent).filter(|entry| entry.relay.link == Some(link)) {
+        if let Some(entry) = self
+            .torrents
+            .get_mut(&torrent)
+            .filter(|entry| entry.relay.link == Some(link))
+        {
             entry.relay.is_open = true;
             self.greet_relay(torrent);
         }
@@ -237,7 +262,9 @@ impl Core {
 
     /// Sends the handshake once everything is there for it.
     pub(crate) fn greet_relay(&mut self, torrent: Torrent) {
-        let Some(entry) = self.torrents.get(&torrent) else { return };
+        let Some(entry) = self.torrents.get(&torrent) else {
+            return;
+        };
         let relay = &entry.relay;
         if let Some(link) = relay.link.filter(|_| relay.joined && relay.is_open && entry.live) {
             self.greet(link);
@@ -246,7 +273,9 @@ impl Core {
 
     /// The relay closed the WebSocket, or it broke.
     pub(crate) fn wire_closed(&mut self, torrent: Torrent, link: Link, code: u16, reason: &str) {
-        let Some(entry) = self.torrents.get(&torrent) else { return };
+        let Some(entry) = self.torrents.get(&torrent) else {
+            return;
+        };
         if entry.relay.link != Some(link) {
             return;
         }
@@ -259,7 +288,9 @@ impl Core {
 
     /// The link to the relay is forgotten.
     pub(crate) fn wire_dropped(&mut self, torrent: Torrent, link: Link) {
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         if entry.relay.link == Some(link) {
             entry.relay.link = None;
             entry.relay.is_open = false;
@@ -275,7 +306,9 @@ impl Core {
         let now = self.now;
         self.note(torrent, "warning", format!("the relay refuses: {why}"));
         self.relay_is_there();
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         entry.notice(Notice::RelayRefused(String::from(why)));
         entry.relay.off = again.is_none();
         entry.relay.retry_at = again.map(|wait| now + wait);
@@ -288,7 +321,9 @@ impl Core {
         self.note(torrent, "warning", format!("relay: {why}"));
         self.relay_is_gone();
         let retry_at = self.relay.retry_at;
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         entry.relay.retry_at = retry_at;
         entry.relay.natives.clear();
         if let Some(link) = entry.relay.link {
@@ -334,10 +369,14 @@ impl Core {
 
     /// Goes on without the relay for this torrent.
     pub(crate) fn leave_relay(&mut self, torrent: Torrent) {
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         entry.relay.off = true;
         entry.relay.retry_at = None;
-        entry.notices.retain(|notice| !matches!(notice, Notice::RelayRefused(_)));
+        entry
+            .notices
+            .retain(|notice| !matches!(notice, Notice::RelayRefused(_)));
         if let Some(link) = entry.relay.link {
             self.lost(link);
         }
@@ -348,7 +387,12 @@ impl Core {
         let now = self.now;
         self.relay.timer.rung();
         let is_due = |entry: &&Entry| entry.relay.retry_at.is_some_and(|at| at <= now);
-        let due: Vec<Torrent> = self.torrents.values().filter(is_due).map(|entry| entry.torrent).collect();
+        let due: Vec<Torrent> = self
+            .torrents
+            .values()
+            .filter(is_due)
+            .map(|entry| entry.torrent)
+            .collect();
         due.into_iter().for_each(|torrent| self.join_relay(torrent));
         if now - self.relay.polled_at >= self.poll_interval() - 1.0 {
             self.relay.polled_at = now;
@@ -358,7 +402,10 @@ impl Core {
     }
 
     fn poll_interval(&self) -> f64 {
-        match (self.relay.visible, self.torrents.values().any(|entry| entry.relay.joined)) {
+        match (
+            self.relay.visible,
+            self.torrents.values().any(|entry| entry.relay.joined),
+        ) {
             (true, true) => POLL,
             (true, false) => IDLE_POLL,
             (false, _) => HIDDEN_POLL,
@@ -395,7 +442,9 @@ impl Core {
             spawn_local(async move {
                 let answer = host.request(get(&url)).await;
                 handle.turn(|core| {
-                    let Some(entry) = core.torrents.get_mut(&torrent) else { return };
+                    let Some(entry) = core.torrents.get_mut(&torrent) else {
+                        return;
+                    };
                     entry.relay.polling = false;
                     if let Ok(response) = answer.as_ref().map(|response| &response.body) {
                         core.relay_told(torrent, response, asked_at);
@@ -424,18 +473,25 @@ impl Core {
 
     /// Takes what the relay tells of a torrent.
     fn relay_told(&mut self, torrent: Torrent, body: &[u8], asked_at: f64) {
-        let Ok(told) = serde_json::from_slice::<Value>(body) else { return };
+        let Ok(told) = serde_json::from_slice::<Value>(body) else {
+            return;
+        };
         self.relay.ping = Some(self.now - asked_at);
         let number = |key: &str| told.get(key).and_then(Value::as_u64);
         let cache = |key: &str| told.get("cache")?.get(key)?.as_u64();
         if let (Some(bytes), Some(limit)) = (cache("bytes"), cache("limit")) {
             self.relay.cache = Some((bytes, limit));
         }
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         let relay = &mut entry.relay;
         relay.natives = told.get("natives").map_or_else(Vec::new, snapshot::objects);
         relay.known = number("known").unwrap_or(relay.natives.len() as u64);
-        let sent = (number("bytes_web_out").unwrap_or(0), number("bytes_from_cache").unwrap_or(0));
+        let sent = (
+            number("bytes_web_out").unwrap_or(0),
+            number("bytes_from_cache").unwrap_or(0),
+        );
         let fresh = (sent.0.saturating_sub(relay.sent.0), sent.1.saturating_sub(relay.sent.1));
         if fresh.0 > 0 {
             relay.cached_share = (fresh.1 as f64 / fresh.0 as f64).min(1.0);

@@ -50,7 +50,11 @@ impl Reporter {
     /// Something may have changed at `now`.
     pub(crate) fn changed(&mut self, now: f64) {
         self.probe.set(now + PROBE_EVERY, now);
-        let every = if self.visible { SNAPSHOT_EVERY } else { HIDDEN_SNAPSHOT_EVERY };
+        let every = if self.visible {
+            SNAPSHOT_EVERY
+        } else {
+            HIDDEN_SNAPSHOT_EVERY
+        };
         self.snapshot.set(now + every, now);
     }
 
@@ -115,15 +119,25 @@ impl Core {
 
     /// A link is past its handshake.
     pub(crate) fn link_opened(&mut self, opened: &Opened) {
-        let transport = if opened.transport == Transport::Wire { "relay" } else { "webrtc" };
+        let transport = if opened.transport == Transport::Wire {
+            "relay"
+        } else {
+            "webrtc"
+        };
         let id = opened.greeting.peer_id.0;
-        self.note(opened.torrent, "wire", format!("{transport} {}", hex(&id[id.len() - 4..])));
+        self.note(
+            opened.torrent,
+            "wire",
+            format!("{transport} {}", hex(&id[id.len() - 4..])),
+        );
     }
 
     fn verified(&mut self, torrent: Torrent, piece: usize, transport: Transport) {
         self.mark(torrent, Moment::FirstPiece);
         self.streams.stirred = true;
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         let from = match transport {
             Transport::Rtc => 1,
             Transport::Wire if entry.relay.cached_share > 0.5 => 3,
@@ -147,8 +161,13 @@ impl Core {
 
     fn storage_failed(&mut self, torrent: Torrent, error: StorageError) {
         let time = self.time();
-        let needed = self.session.status(time, torrent).map_or(0, |status| status.wanted - status.have_wanted);
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let needed = self
+            .session
+            .status(time, torrent)
+            .map_or(0, |status| status.wanted - status.have_wanted);
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         let text = match error {
             StorageError::Full => {
                 entry.notice(Notice::Full(needed));
@@ -211,14 +230,23 @@ impl Core {
         }
         let relay_rtc = self.reporter.relay_rtc(torrent);
         let (origin, offset) = (self.boot.time_origin, self.clock_offset());
-        let Some(entry) = self.torrents.get_mut(&torrent) else { return };
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         let events = entry.timeline.take_events();
         let write = |o: &mut json::Object<'_>| {
             o.number("torrent", torrent.0);
             counters(o, entry, offset);
             let zero = || (0, 0, 0, 0, 0, 0);
             let numbers = status.as_ref().map_or_else(zero, |s| {
-                (s.have, s.received.total(), s.received.wire + relay_rtc, s.sent.total(), s.peers, s.pieces)
+                (
+                    s.have,
+                    s.received.total(),
+                    s.received.wire + relay_rtc,
+                    s.sent.total(),
+                    s.peers,
+                    s.pieces,
+                )
             });
             o.number("have", numbers.0);
             o.number("received", numbers.1);
@@ -253,7 +281,9 @@ impl Core {
     pub(crate) fn report_usage(&self) {
         let host = self.host.clone();
         wasm_bindgen_futures::spawn_local(async move {
-            let Some((usage, quota)) = host.usage().await else { return };
+            let Some((usage, quota)) = host.usage().await else {
+                return;
+            };
             let text = json::object(|o| {
                 o.float("usage", usage);
                 o.float("quota", quota);

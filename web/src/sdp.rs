@@ -13,7 +13,9 @@ const LEAST: usize = (16 << 10) + 13;
 /// The largest message to send to whoever sent this description, in bytes.
 pub(crate) fn max_message_size(description: &str) -> usize {
     let lines = description.lines().map(str::trim);
-    let said = lines.filter_map(|line| line.strip_prefix("a=max-message-size:")).next_back();
+    let said = lines
+        .filter_map(|line| line.strip_prefix("a=max-message-size:"))
+        .next_back();
     match said.and_then(|size| size.trim().parse::<u64>().ok()) {
         // 0 = any size (RFC 8841).
         Some(0) => OUR_LIMIT,

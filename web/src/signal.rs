@@ -71,7 +71,9 @@ impl Core {
     }
 
     pub(crate) fn accept_answer(&mut self, offer: Offer, description: &str) {
-        let Some(number) = self.negotiations.number(offer) else { return };
+        let Some(number) = self.negotiations.number(offer) else {
+            return;
+        };
         if let Some(negotiation) = self.negotiations.get_mut(number) {
             negotiation.max_message = sdp::max_message_size(description);
         }
@@ -79,8 +81,14 @@ impl Core {
     }
 
     pub(crate) fn withdraw_offer(&mut self, offer: Offer) {
-        let Some(number) = self.negotiations.number(offer) else { return };
-        match self.negotiations.get_mut(number).and_then(|negotiation| negotiation.link) {
+        let Some(number) = self.negotiations.number(offer) else {
+            return;
+        };
+        match self
+            .negotiations
+            .get_mut(number)
+            .and_then(|negotiation| negotiation.link)
+        {
             Some(link) => self.drop_link(link),
             None => {
                 self.negotiations.remove(number);
@@ -99,7 +107,9 @@ impl Core {
 
     /// The page could not connect, or lost the connection.
     pub(crate) fn unconnected(&mut self, number: u32) {
-        let Some(negotiation) = self.negotiations.get_mut(number) else { return };
+        let Some(negotiation) = self.negotiations.get_mut(number) else {
+            return;
+        };
         let (offer, link) = (negotiation.offer, negotiation.link);
         match link {
             Some(link) => self.lost(link),

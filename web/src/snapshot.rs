@@ -60,7 +60,9 @@ impl Core {
         let status = self.session.status(time, torrent);
         let peers = self.session.peers(time, torrent);
         let trackers = self.session.trackers(time, torrent);
-        let Some(entry) = self.torrents.get(&torrent) else { return };
+        let Some(entry) = self.torrents.get(&torrent) else {
+            return;
+        };
         let view = View {
             entry,
             status: status.as_ref(),
@@ -75,7 +77,11 @@ impl Core {
         let (mut map, mut counts) = (Vec::new(), Vec::new());
         self.session.piece_map(torrent, &mut map);
         self.session.availability(torrent, &mut counts);
-        let source = if map.is_empty() { Vec::new() } else { entry.source.clone() };
+        let source = if map.is_empty() {
+            Vec::new()
+        } else {
+            entry.source.clone()
+        };
         let pushed = self.reporter.snapshots.entry(torrent).or_default();
         let range = if pushed.map.len() == map.len() {
             let pieces = union(difference(&pushed.map, &map), difference(&pushed.counts, &counts));
@@ -89,9 +95,21 @@ impl Core {
         let changes = range.map_or(JsValue::NULL, |(from, to)| {
             let changes = Object::new();
             set_member(&changes, "from", &JsValue::from_f64(from as f64));
-            set_member(&changes, "map", &Uint8Array::from(map.get(from..to).unwrap_or_default()));
-            set_member(&changes, "counts", &Uint16Array::from(counts.get(from..to).unwrap_or_default()));
-            set_member(&changes, "source", &Uint8Array::from(source.get(from..to).unwrap_or_default()));
+            set_member(
+                &changes,
+                "map",
+                &Uint8Array::from(map.get(from..to).unwrap_or_default()),
+            );
+            set_member(
+                &changes,
+                "counts",
+                &Uint16Array::from(counts.get(from..to).unwrap_or_default()),
+            );
+            set_member(
+                &changes,
+                "source",
+                &Uint8Array::from(source.get(from..to).unwrap_or_default()),
+            );
             changes.into()
         });
         self.host.snapshot(&text, &changes);
@@ -110,14 +128,20 @@ impl Core {
         };
         let layout = metainfo.layout;
         let done = |start: u64, end: u64| {
-            let pieces = layout.pieces_of(start, end).filter(|piece| held.contains(piece.index()));
+            let pieces = layout
+                .pieces_of(start, end)
+                .filter(|piece| held.contains(piece.index()));
             let overlap = pieces.map(|piece| {
                 let offset = layout.offset(piece);
                 (offset + u64::from(layout.piece_length(piece))).min(end) - offset.max(start)
             });
             overlap.sum()
         };
-        metainfo.files.iter().map(|file| done(file.offset, file.offset + file.length)).collect()
+        metainfo
+            .files
+            .iter()
+            .map(|file| done(file.offset, file.offset + file.length))
+            .collect()
     }
 }
 
@@ -136,26 +160,40 @@ impl View<'_> {
             o.flag("nameConfirmed", metainfo.is_some());
             o.flag("own", entry.own);
             o.text("phase", self.phase());
-            o.flag("seeding", self.status.is_some_and(|status| status.state == State::Seeding));
+            o.flag(
+                "seeding",
+                self.status.is_some_and(|status| status.state == State::Seeding),
+            );
             o.float("hashed", entry.hashed);
             o.flag("private", metainfo.is_some_and(|metainfo| metainfo.private));
             o.optional_text("comment", metainfo.and_then(|metainfo| metainfo.comment.as_deref()));
-            o.optional_text("createdBy", metainfo.and_then(|metainfo| metainfo.created_by.as_deref()));
+            o.optional_text(
+                "createdBy",
+                metainfo.and_then(|metainfo| metainfo.created_by.as_deref()),
+            );
             o.list("steps", |l| self.steps(l));
             self.geometry(o, metainfo);
             self.numbers(o);
             o.list("files", |l| self.files(l, metainfo));
             o.list("peers", |l| self.peers.iter().for_each(|peer| self.peer(l, peer)));
-            o.list("natives", |l| entry.relay.natives.iter().for_each(|native| l.raw(&native.to_string())));
+            o.list("natives", |l| {
+                entry.relay.natives.iter().for_each(|native| l.raw(&native.to_string()))
+            });
             o.number("nativesKnown", entry.relay.known);
-            o.list("trackers", |l| self.trackers.iter().for_each(|tracker| write_tracker(l, tracker)));
-            o.list("notices", |l| entry.notices.iter().for_each(|notice| write_notice(l, notice)));
+            o.list("trackers", |l| {
+                self.trackers.iter().for_each(|tracker| write_tracker(l, tracker))
+            });
+            o.list("notices", |l| {
+                entry.notices.iter().for_each(|notice| write_notice(l, notice))
+            });
         })
     }
 
     /// The link that leads others here.
     fn magnet(&self) -> String {
-        let Some(hashes) = self.entry.hashes else { return String::new() };
+        let Some(hashes) = self.entry.hashes else {
+            return String::new();
+        };
         let mut magnet = self.entry.magnet.clone().unwrap_or_else(|| Magnet::new(hashes));
         magnet.name = Some(self.entry.name.clone());
         magnet.peers.clear();
@@ -196,7 +234,10 @@ impl View<'_> {
         };
         let trackers = self.trackers.len();
         step(Some(added), "link", json::object(|o| o.number("trackers", trackers)));
-        let working = self.trackers.iter().find(|tracker| tracker.state == TrackerState::Working);
+        let working = self
+            .trackers
+            .iter()
+            .find(|tracker| tracker.state == TrackerState::Working);
         let told = json::object(|o| {
             o.optional_text("url", working.map(|tracker| tracker.url.as_str()));
             o.number("peers", working.map_or(0, |tracker| tracker.peers));
@@ -218,7 +259,9 @@ impl View<'_> {
         step(timeline.at(Moment::FirstPeer), "peers", peers);
         if self.entry.magnet.is_some() {
             let (have, total) = self.status.and_then(|status| status.metadata).unwrap_or((0, 0));
-            let begins = timeline.at(Moment::FirstPeer).filter(|_| total > 0 || self.entry.metainfo.is_some());
+            let begins = timeline
+                .at(Moment::FirstPeer)
+                .filter(|_| total > 0 || self.entry.metainfo.is_some());
             let text = json::object(|o| {
                 o.number("have", have);
                 o.number("total", total);
@@ -249,9 +292,20 @@ impl View<'_> {
 
     fn numbers(&self, o: &mut json::Object<'_>) {
         let Some(status) = self.status else {
-            ["wanted", "have", "haveWanted", "received", "uploaded", "down", "up", "availability", "known", "upRate"]
-                .iter()
-                .for_each(|key| o.number(key, 0));
+            [
+                "wanted",
+                "have",
+                "haveWanted",
+                "received",
+                "uploaded",
+                "down",
+                "up",
+                "availability",
+                "known",
+                "upRate",
+            ]
+            .iter()
+            .for_each(|key| o.number(key, 0));
             o.null("eta");
             o.null("ratio");
             o.text("order", "random-first");
@@ -270,7 +324,10 @@ impl View<'_> {
         let left = status.wanted.saturating_sub(status.have_wanted);
         o.optional("eta", (status.down > 0 && left > 0).then(|| left.div_ceil(status.down)));
         let total = status.received.total();
-        o.optional("ratio", (total > 0).then(|| round(status.sent.total() as f64 / total as f64)));
+        o.optional(
+            "ratio",
+            (total > 0).then(|| round(status.sent.total() as f64 / total as f64)),
+        );
         o.float("availability", f64::from(status.copies) / 1000.0);
         o.number("known", status.known);
         let order = match self.phase {
@@ -321,7 +378,11 @@ impl View<'_> {
     }
 
     fn peer(&self, l: &mut List<'_>, peer: &PeerStatus) {
-        let pieces = self.entry.metainfo.as_ref().map_or(0, |metainfo| metainfo.layout.pieces());
+        let pieces = self
+            .entry
+            .metainfo
+            .as_ref()
+            .map_or(0, |metainfo| metainfo.layout.pieces());
         let id = &peer.peer_id.0;
         l.object(|o| {
             o.number("link", peer.link.0);
@@ -336,7 +397,14 @@ impl View<'_> {
             o.text("transport", transport);
             o.text("kind", kind(peer));
             o.text("flags", &flags(peer));
-            o.float("has", if pieces == 0 { 0.0 } else { round(peer.pieces as f64 / pieces as f64) });
+            o.float(
+                "has",
+                if pieces == 0 {
+                    0.0
+                } else {
+                    round(peer.pieces as f64 / pieces as f64)
+                },
+            );
             o.number("down", peer.down);
             o.number("up", peer.up);
             o.number("received", peer.received);

@@ -60,7 +60,9 @@ impl Core {
     }
 
     pub(crate) fn disconnect_tracker(&mut self, socket: Socket) {
-        let Some(state) = self.sockets.remove(&socket) else { return };
+        let Some(state) = self.sockets.remove(&socket) else {
+            return;
+        };
         state.socket.set_onopen(None);
         state.socket.set_onmessage(None);
         state.socket.set_onclose(None);
@@ -69,7 +71,9 @@ impl Core {
     }
 
     fn tracker_closed(&mut self, socket: Socket, event: &CloseEvent) {
-        let Some(state) = self.sockets.remove(&socket) else { return };
+        let Some(state) = self.sockets.remove(&socket) else {
+            return;
+        };
         let why = match (event.code(), event.reason()) {
             (1006, _) => String::from("no connection"),
             (code, reason) if reason.is_empty() => format!("closed with code {code}"),

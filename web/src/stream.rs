@@ -46,11 +46,15 @@ pub(crate) struct Streams {
 impl Core {
     /// The service worker asks for a file: answers what it is, and listens for what is to be read of it.
     pub(crate) fn open_stream(&mut self, request: &JsValue) {
-        let Ok(port) = member(request, "port").dyn_into::<MessagePort>() else { return };
+        let Ok(port) = member(request, "port").dyn_into::<MessagePort>() else {
+            return;
+        };
         let torrent = Torrent(member(request, "torrent").as_f64().unwrap_or(0.0) as u32);
         let file = member(request, "file").as_f64().unwrap_or(-1.0) as usize;
         let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
-        let length = metainfo.and_then(|metainfo| metainfo.files.get(file)).map(|file| file.length);
+        let length = metainfo
+            .and_then(|metainfo| metainfo.files.get(file))
+            .map(|file| file.length);
         let answer = Object::new();
         let Some(length) = length else {
             set_member(&answer, "found", &JsValue::NULL);
@@ -85,7 +89,9 @@ impl Core {
     }
 
     fn stream_asked(&mut self, number: u32, message: &JsValue) {
-        let Some(stream) = self.streams.open.get_mut(&number) else { return };
+        let Some(stream) = self.streams.open.get_mut(&number) else {
+            return;
+        };
         let open = member(message, "open");
         if open.is_object() {
             let bound = |key: &str| member(&open, key).as_f64().unwrap_or(0.0) as u64;
@@ -103,10 +109,14 @@ impl Core {
 
     /// Tells the session what this stream reads next.
     fn play_stream(&mut self, number: u32) {
-        let Some(stream) = self.streams.open.get(&number) else { return };
+        let Some(stream) = self.streams.open.get(&number) else {
+            return;
+        };
         let (torrent, position) = (stream.torrent, stream.at);
         let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
-        let Some(file) = metainfo.and_then(|metainfo| metainfo.files.get(stream.file)) else { return };
+        let Some(file) = metainfo.and_then(|metainfo| metainfo.files.get(stream.file)) else {
+            return;
+        };
         let playback = Playback {
             file: file.offset..file.offset + file.length,
             position,
@@ -117,30 +127,46 @@ impl Core {
 
     /// Reads the next chunk if it was asked for and is there.
     fn feed_stream(&mut self, number: u32) {
-        let Some(stream) = self.streams.open.get_mut(&number) else { return };
+        let Some(stream) = self.streams.open.get_mut(&number) else {
+            return;
+        };
         if !stream.pulled || stream.reading || stream.at >= stream.end {
             return;
         }
         let torrent = stream.torrent;
-        let Some(metainfo) = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref()) else { return };
-        let Some(file) = metainfo.files.get(stream.file) else { return };
+        let Some(metainfo) = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref()) else {
+            return;
+        };
+        let Some(file) = metainfo.files.get(stream.file) else {
+            return;
+        };
         let (from, end) = (file.offset + stream.at, file.offset + stream.end);
         let layout = metainfo.layout;
-        let Some(piece) = layout.pieces_of(from, end).next() else { return };
-        if !self.session.held(torrent).is_some_and(|held| held.contains(piece.index())) {
+        let Some(piece) = layout.pieces_of(from, end).next() else {
+            return;
+        };
+        if !self
+            .session
+            .held(torrent)
+            .is_some_and(|held| held.contains(piece.index()))
+        {
             return;
         }
         let begin = from - layout.offset(piece);
         let left = u64::from(layout.piece_length(piece)) - begin;
         let length = left.min(end - from).min(CHUNK);
-        let Some(range) = layout.range(piece.number(), begin as u32, length as u32) else { return };
+        let Some(range) = layout.range(piece.number(), begin as u32, length as u32) else {
+            return;
+        };
         stream.reading = true;
         self.store(torrent, Task::Load(Reader::Stream(number), range));
     }
 
     /// Storage read a chunk.
     pub(crate) fn stream_read(&mut self, number: u32, bytes: Result<Vec<u8>, StorageError>) {
-        let Some(stream) = self.streams.open.get_mut(&number) else { return };
+        let Some(stream) = self.streams.open.get_mut(&number) else {
+            return;
+        };
         stream.reading = false;
         match bytes {
             Ok(bytes) => {
@@ -149,7 +175,9 @@ impl Core {
                 let buffer = Uint8Array::from(&bytes[..]).buffer();
                 let message = Object::new();
                 set_member(&message, "chunk", &buffer);
-                let _ = stream.port.post_message_with_transferable(&message, &js_sys::Array::of1(&buffer));
+                let _ = stream
+                    .port
+                    .post_message_with_transferable(&message, &js_sys::Array::of1(&buffer));
                 if stream.at >= stream.end {
                     self.close_stream(number);
                 }
@@ -174,11 +202,17 @@ impl Core {
     }
 
     fn close_stream(&mut self, number: u32) {
-        let Some(stream) = self.streams.open.remove(&number) else { return };
+        let Some(stream) = self.streams.open.remove(&number) else {
+            return;
+        };
         stream.port.set_onmessage(None);
         stream.port.close();
         let torrent = stream.torrent;
-        let other = self.streams.open.iter().rfind(|(_, other)| other.torrent == torrent && other.pulled);
+        let other = self
+            .streams
+            .open
+            .iter()
+            .rfind(|(_, other)| other.torrent == torrent && other.pulled);
         match other.map(|(number, _)| *number) {
             Some(other) => self.play_stream(other),
             None => self.tell(Event::Play(torrent, None)),

@@ -112,7 +112,10 @@ mod tests {
         let mut timeline = Timeline::new(5.0);
         assert!(timeline.mark(Moment::FirstByte, 9.0));
         assert!(!timeline.mark(Moment::FirstByte, 12.0));
-        assert_eq!(timeline.times().collect::<Vec<_>>(), [("added", 5.0), ("firstByte", 9.0)]);
+        assert_eq!(
+            timeline.times().collect::<Vec<_>>(),
+            [("added", 5.0), ("firstByte", 9.0)]
+        );
         for (place, (moment, _)) in MOMENTS.iter().enumerate() {
             assert_eq!(*moment as usize, place);
         }

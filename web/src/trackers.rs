@@ -31,11 +31,14 @@ pub(crate) fn choose(choice: Choice<'_>) -> Vec<String> {
 
 /// Whether a browser can speak to it: not over UDP.
 fn can_be_asked(url: &str) -> bool {
-    ["ws://", "wss://", "http://", "https://"].iter().any(|scheme| starts_with(url, scheme))
+    ["ws://", "wss://", "http://", "https://"]
+        .iter()
+        .any(|scheme| starts_with(url, scheme))
 }
 
 fn starts_with(url: &str, scheme: &str) -> bool {
-    url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    url.get(..scheme.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
 /// Whether a URL's host is this machine itself.
@@ -72,7 +75,13 @@ mod tests {
 
     #[test]
     fn what_a_tab_cannot_reach_is_left_out() {
-        let own = ["udp://a:1", "WSS://b", "https://c/announce", "ws://127.0.0.1:1/announce", "ftp://d"];
+        let own = [
+            "udp://a:1",
+            "WSS://b",
+            "https://c/announce",
+            "ws://127.0.0.1:1/announce",
+            "ftp://d",
+        ];
         assert_eq!(
             chosen(&[], &own, true),
             ["ws://127.0.0.1:1/announce", "WSS://b", "https://c/announce"]
@@ -81,7 +90,13 @@ mod tests {
 
     #[test]
     fn a_loopback_page_asks_nothing_outside() {
-        let own = ["ws://a.example", "ws://localhost.example", "ws://127.0.0.1@b.example", "ws://[::1]:5/x", "ws://127.9.9.9:1"];
+        let own = [
+            "ws://a.example",
+            "ws://localhost.example",
+            "ws://127.0.0.1@b.example",
+            "ws://[::1]:5/x",
+            "ws://127.9.9.9:1",
+        ];
         assert_eq!(
             chosen(&[], &own, false),
             ["ws://127.0.0.1:1/announce", "ws://[::1]:5/x", "ws://127.9.9.9:1"]

@@ -66,9 +66,13 @@ impl Blobs {
         let start = self.plan.layout().offset(range.piece) + u64::from(range.begin);
         let index = start / self.chunk;
         let place = self.chunks.iter().position(|(chunk, _)| *chunk == index);
-        let found = place.and_then(|place| self.chunks.remove(place)).ok_or(Trouble::Unread(index))?;
+        let found = place
+            .and_then(|place| self.chunks.remove(place))
+            .ok_or(Trouble::Unread(index))?;
         let from = (start % self.chunk) as usize;
-        let bytes = found.1.slice(from.min(found.1.len())..(from + range.length as usize).min(found.1.len()));
+        let bytes = found
+            .1
+            .slice(from.min(found.1.len())..(from + range.length as usize).min(found.1.len()));
         self.chunks.push_back(found);
         self.last = index;
         Ok(bytes)

@@ -53,7 +53,9 @@ impl Disk {
         plan.restore_slots(&record.slots);
         let failure = |error: JsValue| storage_error(&error);
         if is_new {
-            host.write_file(&folder, RECORD, &record.encode()).await.map_err(failure)?;
+            host.write_file(&folder, RECORD, &record.encode())
+                .await
+                .map_err(failure)?;
         }
         let record_file = host.open(&folder, RECORD).await.map_err(failure)?;
         Ok(Self {
@@ -94,7 +96,9 @@ impl Disk {
             // Never one that the present task needs: a piece may reach over more files than that.
             let idle = self.open.iter().filter(|(_, (_, used))| *used < self.uses);
             let oldest = idle.min_by_key(|(_, (_, used))| *used).map(|(place, _)| *place);
-            let Some((access, _)) = oldest.and_then(|place| self.open.remove(&place)) else { break };
+            let Some((access, _)) = oldest.and_then(|place| self.open.remove(&place)) else {
+                break;
+            };
             access.close();
         }
         self.open.insert(place, (access, self.uses));
@@ -115,7 +119,10 @@ impl Disk {
         self.scratch.clear();
         data.iter().for_each(|bytes| self.scratch.extend_from_slice(bytes));
         for segment in segments.iter().filter(|segment| segment.place != Place::Zeros) {
-            let bytes = self.scratch.get(segment.from..segment.from + segment.length).unwrap_or_default();
+            let bytes = self
+                .scratch
+                .get(segment.from..segment.from + segment.length)
+                .unwrap_or_default();
             self.write_bytes(self.access(segment.place)?, bytes, segment.at)?;
         }
         if let Some((at, byte)) = self.record.set(piece.index(), true) {
@@ -130,12 +137,16 @@ impl Disk {
         self.require_open(&segments)?;
         let mut bytes = vec![0; range.length as usize];
         for segment in segments.iter().filter(|segment| segment.place != Place::Zeros) {
-            let part = bytes.get_mut(segment.from..segment.from + segment.length).unwrap_or_default();
+            let part = bytes
+                .get_mut(segment.from..segment.from + segment.length)
+                .unwrap_or_default();
             let access = self.access(segment.place)?;
             let expected = part.len();
             let read = self.host.read_at(access, part, segment.at as f64);
             if read.map_err(|error| Trouble::Failed(storage_error(&error)))? as usize != expected {
-                return Err(Trouble::Failed(StorageError::Other(String::from("a stored file is too short"))));
+                return Err(Trouble::Failed(StorageError::Other(String::from(
+                    "a stored file is too short",
+                ))));
             }
         }
         Ok(bytes)
@@ -156,7 +167,10 @@ impl Disk {
         let end = extent.start + extent.length;
         let mut moved = Vec::new();
         let pieces = layout.pieces_of(extent.start, end);
-        for piece in pieces.filter(|piece| self.record.holds(piece.index())).collect::<Vec<_>>() {
+        for piece in pieces
+            .filter(|piece| self.record.holds(piece.index()))
+            .collect::<Vec<_>>()
+        {
             let from = extent.start.max(layout.offset(piece)) - layout.offset(piece);
             let to = (end - layout.offset(piece)).min(u64::from(layout.piece_length(piece)));
             if let Some(range) = layout.range(piece.number(), from as u32, (to - from) as u32) {
@@ -172,7 +186,9 @@ impl Disk {
 
     /// Makes a file own that is not open, if nothing of it is anywhere yet.
     pub(crate) fn adopt(&mut self, file: usize) {
-        let Some(extent) = self.plan.files().get(file).copied().filter(|file| !file.pad) else { return };
+        let Some(extent) = self.plan.files().get(file).copied().filter(|file| !file.pad) else {
+            return;
+        };
         let mut pieces = self.plan.layout().pieces_of(extent.start, extent.start + extent.length);
         if !pieces.any(|piece| self.record.holds(piece.index())) {
             self.plan.set_own(file);
@@ -188,8 +204,14 @@ impl Disk {
             .iter()
             .filter_map(|(place, (access, _))| Some((*place, access.size().ok()? as u64)))
             .collect();
-        for piece in layout.iter().filter(|piece| self.record.holds(piece.index())).collect::<Vec<_>>() {
-            let Some(range) = layout.range(piece.number(), 0, layout.piece_length(piece)) else { continue };
+        for piece in layout
+            .iter()
+            .filter(|piece| self.record.holds(piece.index()))
+            .collect::<Vec<_>>()
+        {
+            let Some(range) = layout.range(piece.number(), 0, layout.piece_length(piece)) else {
+                continue;
+            };
             let short = |segment: &Segment| {
                 let size = sizes.get(&segment.place);
                 size.is_some_and(|size| *size < segment.at + segment.length as u64)
@@ -205,7 +227,9 @@ impl Disk {
 
     /// Closes every file, so that others may open them.
     pub(crate) fn close(&mut self) {
-        std::mem::take(&mut self.open).into_values().for_each(|(access, _)| access.close());
+        std::mem::take(&mut self.open)
+            .into_values()
+            .for_each(|(access, _)| access.close());
         self.record_file.close();
     }
 
@@ -222,7 +246,10 @@ impl Disk {
     }
 
     fn access(&self, place: Place) -> Result<&Access, Trouble> {
-        self.open.get(&place).map(|(access, _)| access).ok_or(Trouble::Closed(place))
+        self.open
+            .get(&place)
+            .map(|(access, _)| access)
+            .ok_or(Trouble::Closed(place))
     }
 
     fn write_bytes(&self, access: &Access, bytes: &[u8], at: u64) -> Result<(), Trouble> {

@@ -264,13 +264,20 @@ mod tests {
         let mut store = memory_store();
         let layout = *store.backing().plan().layout();
         let data = Slices::from(Bytes::from_static(b"0123456789abcdef"));
-        let Backing::Memory(memory) = store.backing_mut() else { unreachable!() };
+        let Backing::Memory(memory) = store.backing_mut() else {
+            unreachable!()
+        };
         memory.write(layout.piece(1).unwrap(), &data).unwrap();
         store.push(Task::Load(Reader::Stream(7), layout.range(1, 4, 3).unwrap()));
         store.push(Task::Load(Reader::Stream(8), layout.range(0, 0, 1).unwrap()));
-        let Some(Ok(Outcome::Read(7, Ok(bytes)))) = store.step() else { panic!("no bytes") };
+        let Some(Ok(Outcome::Read(7, Ok(bytes)))) = store.step() else {
+            panic!("no bytes")
+        };
         assert_eq!(bytes, b"456");
-        assert!(matches!(store.step(), Some(Ok(Outcome::Read(8, Err(StorageError::Other(_)))))));
+        assert!(matches!(
+            store.step(),
+            Some(Ok(Outcome::Read(8, Err(StorageError::Other(_)))))
+        ));
         assert!(store.step().is_none());
     }
 }

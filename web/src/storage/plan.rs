@@ -176,7 +176,10 @@ mod tests {
 
     fn whole(plan: &Plan, index: u32) -> Vec<(Place, u64, usize, usize)> {
         let piece = plan.layout().piece(index).unwrap();
-        let range = plan.layout().range(index, 0, plan.layout().piece_length(piece)).unwrap();
+        let range = plan
+            .layout()
+            .range(index, 0, plan.layout().piece_length(piece))
+            .unwrap();
         let flat = |s: Segment| (s.place, s.at, s.from, s.length);
         plan.segments(range).into_iter().map(flat).collect()
     }
@@ -185,7 +188,10 @@ mod tests {
     fn own_files_hold_their_bytes() {
         let mut plan = plan();
         (0..5).for_each(|file| plan.set_own(file));
-        assert_eq!(whole(&plan, 0), [(Place::File(0), 0, 0, 10), (Place::File(2), 0, 10, 6)]);
+        assert_eq!(
+            whole(&plan, 0),
+            [(Place::File(0), 0, 0, 10), (Place::File(2), 0, 10, 6)]
+        );
         assert_eq!(whole(&plan, 1), [(Place::File(2), 6, 0, 8), (Place::Zeros, 0, 8, 8)]);
         assert_eq!(whole(&plan, 2), [(Place::File(4), 0, 0, 8)]);
         assert!(!plan.claim_slot(plan.layout().piece(0).unwrap()));
@@ -211,8 +217,24 @@ mod tests {
         (0..5).for_each(|file| plan.set_own(file));
         let range = plan.layout().range(0, 8, 4).unwrap();
         let segments = plan.segments(range);
-        assert_eq!(segments[0], Segment { place: Place::File(0), at: 8, from: 0, length: 2 });
-        assert_eq!(segments[1], Segment { place: Place::File(2), at: 0, from: 2, length: 2 });
+        assert_eq!(
+            segments[0],
+            Segment {
+                place: Place::File(0),
+                at: 8,
+                from: 0,
+                length: 2
+            }
+        );
+        assert_eq!(
+            segments[1],
+            Segment {
+                place: Place::File(2),
+                at: 0,
+                from: 2,
+                length: 2
+            }
+        );
     }
 
     #[test]
