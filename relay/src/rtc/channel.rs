@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
@@ -52,7 +52,11 @@ impl Channel {
             };
             match event? {
                 DataChannelEvent::OnMessage(message) if message.data.is_empty() => {}
-                DataChannelEvent::OnMessage(message) => return Some(message.data.freeze()),
+                DataChannelEvent::OnMessage(message) => {
+                    // Taking it may open the receive window again.
+                    self.connection.pulse().beat();
+                    return Some(message.data.freeze());
+                }
                 DataChannelEvent::OnClose | DataChannelEvent::OnClosing | DataChannelEvent::OnError => return None,
                 _ => {}
             }
@@ -65,7 +69,7 @@ impl Channel {
     /// `Closed` when either end has closed.
     pub async fn writable(&self) -> Result<usize, Error> {
         loop {
-            let progress = self.connection.progress().notified();
+            let progress = self.connection.pulse().round();
             let room = self.room().await?;
             if room > 0 {
                 return Ok(room);
@@ -87,7 +91,7 @@ impl Channel {
             return Err(Error::Closed);
         }
         let outstanding = self.data.outstanding_bytes().await.map_err(|_| Error::Closed)?;
-        Ok(lock(&self.window).room(outstanding))
+        Ok(lock(&self.window).room(Instant::now(), outstanding))
     }
 
     /// Sends frames in order, in as few messages as the other end's bound allows, waiting for room before each.
@@ -101,8 +105,7 @@ impl Channel {
         let mut frames = frames.into_iter();
         let mut frame = Bytes::new();
         while left > 0 {
-            self.writable().await?;
-            let length = left.min(self.message);
+            let length = self.writable().await?.min(left).min(self.message);
             let mut message = BytesMut::with_capacity(length);
             while message.len() < length {
                 if frame.is_empty() {
@@ -113,6 +116,7 @@ impl Channel {
                 message.extend_from_slice(&part);
             }
             left -= length;
+            lock(&self.window).sent(Instant::now(), length);
             self.data.send(message).await.map_err(|_| Error::Closed)?;
         }
         Ok(())
@@ -126,6 +130,11 @@ impl Channel {
     /// Where the peer sends from.
     pub fn remote_address(&self) -> Option<SocketAddr> {
         self.connection.remote_address()
+    }
+
+    #[cfg(test)]
+    pub(super) fn inbox(&self) -> &super::port::Inbox {
+        self.connection.inbox()
     }
 
     /// Closes this channel, and the connection when it was the last one.

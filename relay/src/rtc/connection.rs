@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription,
@@ -17,6 +17,7 @@ use webrtc::peer_connection::{
 
 use super::channel::Channel;
 use super::port::{Inbox, Port, lock};
+use super::runtime::Pulse;
 use super::sdp::{self, Kind, SdpError};
 use super::{Error, Shared};
 
@@ -90,7 +91,7 @@ pub(super) struct Parts {
     pub(super) events: Arc<Events>,
     pub(super) port: Arc<Port>,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) progress: Arc<Notify>,
+    pub(super) pulse: Arc<Pulse>,
     pub(super) own: Arc<Mutex<Vec<SocketAddr>>>,
     pub(super) permit: OwnedSemaphorePermit,
     pub(super) shared: Arc<Shared>,
@@ -102,7 +103,7 @@ pub(super) struct Connection {
     events: Arc<Events>,
     port: Arc<Port>,
     inbox: Arc<Inbox>,
-    progress: Arc<Notify>,
+    pulse: Arc<Pulse>,
     own: Arc<Mutex<Vec<SocketAddr>>>,
     /// Taken when the connection begins to close.
     permit: Mutex<Option<OwnedSemaphorePermit>>,
@@ -123,7 +124,7 @@ impl Connection {
             events,
             port,
             inbox,
-            progress,
+            pulse,
             own,
             permit,
             shared,
@@ -133,7 +134,7 @@ impl Connection {
             events,
             port,
             inbox,
-            progress,
+            pulse,
             own,
             permit: Mutex::new(Some(permit)),
             shared,
@@ -172,7 +173,7 @@ impl Connection {
     /// Takes the peer's answer.
     pub(super) async fn accept(&self, answer: &str) -> Result<(), Error> {
         let remote = sdp::read(answer, Kind::Answer, |ip| self.shared.may_dial(ip))?;
-        if self.port.knows(&remote.candidates) {
+        if self.port.knows(&remote.candidates, Some(&self.inbox)) {
             return Err(Error::Connected);
         }
         let description = RTCSessionDescription::answer(remote.text).map_err(|_| SdpError::Refused)?;
@@ -207,12 +208,17 @@ impl Connection {
         self.shared.options.window
     }
 
-    pub(super) fn progress(&self) -> &Notify {
-        &self.progress
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     pub(super) fn remote_address(&self) -> Option<SocketAddr> {
         self.inbox.source()
+    }
+
+    #[cfg(test)]
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     pub(super) fn has_ended(&self) -> bool {

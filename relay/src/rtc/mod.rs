@@ -25,11 +25,12 @@ use std::time::Duration;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use webrtc::peer_connection::crypto::{self, RTCCryptoProvider};
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceServer, SettingEngine, SettingEngineBuilder,
+    PeerConnection, PeerConnectionBuilder, RTCConfiguration, RTCConfigurationBuilder, RTCIceServer, SettingEngine,
+    SettingEngineBuilder,
 };
 
 pub use channel::Channel;
@@ -38,7 +39,7 @@ pub use sdp::SdpError;
 
 use connection::{Connection, Events, First, Parts};
 use port::Port;
-use runtime::LinkRuntime;
+use runtime::{LinkRuntime, Pulse};
 
 /// The bound on messages: larger ones bring no speed, and every message that waits for a slow consumer may be so large.
 const MESSAGE: usize = 64 << 10;
@@ -47,13 +48,10 @@ const MESSAGE: usize = 64 << 10;
 const LOOPBACK_PACKET: u32 = 2000;
 /// Channels that wait to be accepted.
 const BACKLOG: usize = 64;
-/// A peer from which nothing comes for this long is called disconnected,
-const SILENT: Duration = Duration::from_secs(5);
-/// and this long after that its connection is closed. Tabs that close say so.
-const GONE: Duration = Duration::from_secs(10);
-/// How often an idle connection shows that it lives.
-const KEEPALIVE: Duration = Duration::from_secs(2);
-
+/// Between two rounds of connectivity checks. The stack's 200 ms is what opening a channel on a LAN then takes.
+const CHECK: Duration = Duration::from_millis(30);
+/// Checks of a candidate pair before it is given up: 5 s.
+const CHECKS: u16 = 170;
 /// Why something failed.
 #[derive(Debug)]
 pub enum Error {
@@ -108,9 +106,11 @@ pub struct Options {
     pub connections: usize,
     /// Time from the answer to the open channel.
     pub open: Duration,
+    /// A connection is closed when nothing has come from the peer for so long. Tabs that close say so.
+    pub silence: Duration,
     /// Largest message sent or taken, in bytes: 1 to 262,144.
     pub message: usize,
-    /// Bytes under way on one channel.
+    /// Bytes under way on one channel to begin with, and at least: it grows on long paths.
     pub window: usize,
     /// Whether candidates with loopback, private and link-local addresses may be dialled. Peers with such addresses that
     /// reach us by themselves are welcome either way.
@@ -124,6 +124,7 @@ impl Default for Options {
         Self {
             connections: 1000,
             open: Duration::from_secs(20),
+            silence: Duration::from_secs(15),
             message: MESSAGE,
             window: window::SMALLEST,
             allow_local: false,
@@ -166,12 +167,30 @@ impl Shared {
         !never && (self.options.allow_local || !is_local(ip))
     }
 
+    fn configuration(&self) -> RTCConfiguration {
+        let urls = self.options.stun.clone();
+        let servers = if urls.is_empty() {
+            vec![]
+        } else {
+            vec![RTCIceServer {
+                urls,
+                ..Default::default()
+            }]
+        };
+        RTCConfigurationBuilder::new()
+            .with_certificates(vec![self.certificate.clone()])
+            .with_ice_servers(servers)
+            .build()
+    }
+
     fn settings(&self, fragment: &str, password: &str) -> SettingEngine {
         let message = u32::try_from(self.options.message).unwrap_or(u32::MAX);
+        let silence = self.options.silence;
         let mut settings = SettingEngineBuilder::new()
             .with_crypto_provider(self.crypto.clone())
             .with_ice_credentials(fragment.to_owned(), password.to_owned())
-            .with_ice_timeouts(Some(SILENT), Some(GONE), Some(KEEPALIVE))
+            .with_ice_connection_attempts(Some(CHECK), Some(CHECKS))
+            .with_ice_timeouts(Some(silence / 3), Some(silence * 2 / 3), Some(silence / 8))
             // Tabs hide their addresses behind mDNS names: then the pair that their own checks reveal is as good as any.
             .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
@@ -185,17 +204,21 @@ impl Shared {
 
     /// The addresses that the driver is to bind: names, unless its sockets are its own.
     fn names(&self) -> Vec<SocketAddr> {
-        let name = |address: SocketAddr| match address.ip() {
+        let name = |ip: IpAddr| match ip {
             ip if !ip.is_unspecified() => ip,
-            ip => interfaces(ip.is_ipv4()).into_iter().next().unwrap_or(match ip {
-                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            }),
+            IpAddr::V4(_) => interfaces(true)
+                .first()
+                .copied()
+                .unwrap_or_else(|| Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(_) => interfaces(false)
+                .first()
+                .copied()
+                .unwrap_or_else(|| Ipv6Addr::LOCALHOST.into()),
         };
         self.port
             .sockets()
             .iter()
-            .map(|socket| SocketAddr::new(name(socket.address()), 0))
+            .map(|socket| SocketAddr::new(name(socket.address().ip()), 0))
             .collect()
     }
 }
@@ -273,7 +296,7 @@ impl Rtc {
     pub async fn answer(&self, offer: &str) -> Result<(Pending, String), Error> {
         let remote = sdp::read(offer, sdp::Kind::Offer, |ip| self.shared.may_dial(ip))?;
         // Another connection between the same two ports could not be told from the first one.
-        let apart = self.shared.port.knows(&remote.candidates);
+        let apart = self.shared.port.knows(&remote.candidates, None);
         let (connection, opened) = self.connect(false, apart).await?;
         let sdp = connection.answer(remote).await?;
         Ok((
@@ -304,20 +327,8 @@ impl Rtc {
         let shared = self.shared.clone();
         let permit = shared.places.clone().try_acquire_owned().map_err(|_| Error::Full)?;
         let (fragment, password) = (secret(8)?, secret(32)?);
-        let (progress, own) = (Arc::new(Notify::new()), Arc::new(Mutex::default()));
+        let (pulse, own) = (Arc::new(Pulse::default()), Arc::new(Mutex::default()));
         let (events, opened) = Events::new(shared.later.clone());
-        let servers = if shared.options.stun.is_empty() {
-            vec![]
-        } else {
-            vec![RTCIceServer {
-                urls: shared.options.stun.clone(),
-                ..Default::default()
-            }]
-        };
-        let configuration = RTCConfigurationBuilder::new()
-            .with_certificates(vec![shared.certificate.clone()])
-            .with_ice_servers(servers)
-            .build();
         let port = shared.port.clone();
         let inbox = port.open(&fragment);
         let runtime = LinkRuntime {
@@ -325,11 +336,11 @@ impl Rtc {
             port: port.clone(),
             inbox: inbox.clone(),
             apart,
-            progress: progress.clone(),
+            pulse: pulse.clone(),
             own: own.clone(),
         };
         let peer = PeerConnectionBuilder::new()
-            .with_configuration(configuration)
+            .with_configuration(shared.configuration())
             .with_setting_engine(shared.settings(&fragment, &password))
             .with_runtime(Arc::new(runtime))
             .with_handler(events.clone())
@@ -348,7 +359,7 @@ impl Rtc {
             events,
             port,
             inbox,
-            progress,
+            pulse,
             own,
             permit,
             shared,

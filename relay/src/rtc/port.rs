@@ -264,12 +264,23 @@ impl Port {
         }
     }
 
-    /// Whether a living connection is reached at one of these addresses.
-    pub(super) fn knows(&self, candidates: &[SocketAddr]) -> bool {
+    /// Rows of the table.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
         let routes = lock(&self.routes);
+        routes.fragments.len() + routes.addresses.len() + routes.transactions.len()
+    }
+
+    /// Whether a living connection other than `own` is reached at one of these addresses.
+    pub(super) fn knows(&self, candidates: &[SocketAddr], own: Option<&Arc<Inbox>>) -> bool {
+        let routes = lock(&self.routes);
+        let other = |key| {
+            let owner = routes.addresses.get(&key);
+            owner.is_some_and(|owner| !own.is_some_and(|own| Arc::ptr_eq(owner, own)))
+        };
         candidates
             .iter()
-            .any(|candidate| (0..self.sockets.len()).any(|socket| routes.addresses.contains_key(&(socket, *candidate))))
+            .any(|candidate| (0..self.sockets.len()).any(|socket| other((socket, *candidate))))
     }
 
     /// Remembers a STUN request that goes out, so that its response finds the way back.

@@ -11,12 +11,14 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, TokioRuntime,
     Transmit,
@@ -30,6 +32,37 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// One that stays on its thread.
 type Local<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
+/// The pause before the round that follows one in which something happened. The driver sends first in a round and reads
+/// last, so what reading brings forth (the channel's opening message, a window that opens again) is left for the next.
+/// Without this it waits for a timer: up to 200 ms were seen.
+const AGAIN: Duration = Duration::from_millis(2);
+
+/// The rounds of one connection's driver.
+#[derive(Default)]
+pub(super) struct Pulse {
+    /// Something has come in, or has been taken out, since the last round ended.
+    busy: AtomicBool,
+    /// Told at the end of every round: acknowledgements may have made room to send.
+    ended: Notify,
+}
+
+impl Pulse {
+    /// Something has happened that the driver may have to follow up.
+    pub(super) fn beat(&self) {
+        self.busy.store(true, Ordering::Release);
+    }
+
+    /// Resolves at the end of a round that is not over yet when this is called.
+    pub(super) fn round(&self) -> Notified<'_> {
+        self.ended.notified()
+    }
+
+    fn end(&self) -> bool {
+        self.ended.notify_waiters();
+        self.busy.swap(false, Ordering::AcqRel)
+    }
+}
+
 /// What one connection's driver runs on.
 pub(super) struct LinkRuntime {
     pub(super) handle: Handle,
@@ -37,8 +70,7 @@ pub(super) struct LinkRuntime {
     pub(super) inbox: Arc<Inbox>,
     /// Uses the driver's own sockets instead of the shared port's.
     pub(super) apart: bool,
-    /// Told after every round of the driver: acknowledgements may have freed room to send.
-    pub(super) progress: Arc<Notify>,
+    pub(super) pulse: Arc<Pulse>,
     /// The addresses of the driver's own sockets.
     pub(super) own: Arc<Mutex<Vec<SocketAddr>>>,
 }
@@ -75,10 +107,11 @@ impl Runtime for LinkRuntime {
             return TokioRuntime.wrap_udp_socket(socket);
         }
         let index = self.port.socket_of(name.ip()).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let (port, inbox) = (self.port.clone(), self.inbox.clone());
+        let (port, inbox, pulse) = (self.port.clone(), self.inbox.clone(), self.pulse.clone());
         Ok(Arc::new(View {
             port,
             inbox,
+            pulse,
             index,
             name,
             blocked: Mutex::default(),
@@ -99,8 +132,8 @@ impl Runtime for LinkRuntime {
 
     /// The driver arms its timer once in every round, after it has taken in what the network brought.
     fn sleep(&self, duration: Duration) -> Boxed<'static, ()> {
-        self.progress.notify_waiters();
-        Box::pin(tokio::time::sleep(duration))
+        let again = if self.pulse.end() { AGAIN } else { Duration::MAX };
+        Box::pin(tokio::time::sleep(duration.min(again)))
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
@@ -124,6 +157,7 @@ impl Runtime for LinkRuntime {
 struct View {
     port: Arc<Port>,
     inbox: Arc<Inbox>,
+    pulse: Arc<Pulse>,
     index: usize,
     name: SocketAddr,
     /// Waits for room in the socket's buffer. Of its own, because tokio's poll functions wake only the last caller.
@@ -170,6 +204,7 @@ impl AsyncUdpSocket for View {
             return Poll::Ready(Ok(0));
         };
         *meta = ready!(self.inbox.poll_recv(self.index, context, buffer))?;
+        self.pulse.beat();
         Poll::Ready(Ok(1))
     }
 

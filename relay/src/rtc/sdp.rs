@@ -235,3 +235,106 @@ pub(super) fn announce(text: &str, addresses: &[SocketAddr]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
+        a=candidate:1 1 udp 2113937151 192.0.2.7 50000 typ host generation 0\r\n\
+        a=candidate:2 1 udp 2113937151 10.0.0.7 50001 typ host\r\n\
+        a=candidate:3 1 udp 2113937151 0a1b2c3d.local 50002 typ host\r\n\
+        a=candidate:4 1 tcp 1518280447 192.0.2.7 9 typ host tcptype active\r\n\
+        a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\na=fingerprint:sha-256 AA:BB\r\n\
+        a=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n";
+
+    fn public(ip: IpAddr) -> bool {
+        !matches!(ip, IpAddr::V4(ip) if ip.is_private())
+    }
+
+    #[test]
+    fn keeps_only_what_may_be_dialled() {
+        let remote = read(OFFER, Kind::Offer, public).unwrap();
+        assert_eq!(remote.candidates, [SocketAddr::from(([192, 0, 2, 7], 50_000))]);
+        assert_eq!(remote.message, 262_144);
+        assert_eq!(remote.text.matches("a=candidate").count(), 1);
+        assert!(remote.text.ends_with("a=max-message-size:262144\r\n"));
+        // Bare line feeds are read too.
+        assert_eq!(
+            read(&OFFER.replace('\r', ""), Kind::Offer, public).unwrap().text,
+            remote.text
+        );
+    }
+
+    #[test]
+    fn reads_the_bound_on_messages() {
+        for (line, size) in [("0", usize::MAX), ("65535", 65_535), ("-1", 65_536), ("x", 65_536)] {
+            let text = OFFER.replace("max-message-size:262144", &format!("max-message-size:{line}"));
+            assert_eq!(read(&text, Kind::Offer, public).unwrap().message, size, "{line}");
+        }
+        let text = OFFER.replace("a=max-message-size:262144\r\n", "");
+        assert_eq!(read(&text, Kind::Offer, public).unwrap().message, 65_536);
+    }
+
+    #[test]
+    fn refuses_what_is_malformed() {
+        let cases = [
+            ("v=0", "v=1", SdpError::NotSdp),
+            ("t=0 0", "t", SdpError::BadLine),
+            ("t=0 0", "=0", SdpError::BadLine),
+            ("t=0 0", "tt=0", SdpError::BadLine),
+            ("m=application", "m=audio", SdpError::OtherMedia),
+            ("a=mid:0", "m=audio 9 UDP/TLS/RTP/SAVPF 0", SdpError::OtherMedia),
+            ("a=mid:0", "m=application 9 UDP/DTLS/SCTP x", SdpError::OtherMedia),
+            ("UDP/DTLS/SCTP", "RTP/AVP", SdpError::NoDataChannel),
+            ("ice-ufrag:abcd", "ice-ufrag:abc", SdpError::BadFragment),
+            ("ice-ufrag:abcd", "ice-ufrag:ab:d", SdpError::BadFragment),
+            ("ice-ufrag:abcd", "x:", SdpError::BadFragment),
+            ("ice-pwd:abcdefghijklmnopqrstuv", "ice-pwd:short", SdpError::BadPassword),
+            (
+                "ice-pwd:abcdefghijklmnopqrstuv",
+                "ice-pwd:abcdefghijklm opqrstuv",
+                SdpError::BadPassword,
+            ),
+            ("fingerprint:", "print:", SdpError::NoFingerprint),
+            ("setup:actpass", "setup:holdconn", SdpError::BadSetup),
+        ];
+        for (from, to, error) in cases {
+            assert_eq!(
+                read(&OFFER.replacen(from, to, 1), Kind::Offer, public).unwrap_err(),
+                error,
+                "{from} -> {to}"
+            );
+        }
+        assert_eq!(read("", Kind::Offer, public).unwrap_err(), SdpError::NotSdp);
+        assert_eq!(read("\u{0}", Kind::Offer, public).unwrap_err(), SdpError::NotSdp);
+        assert_eq!(
+            read(&"a".repeat(LONGEST + 1), Kind::Offer, public).unwrap_err(),
+            SdpError::TooLong
+        );
+        assert_eq!(read(OFFER, Kind::Answer, public).unwrap_err(), SdpError::BadSetup);
+    }
+
+    #[test]
+    fn bounds_the_candidates() {
+        let many: String = (1..100)
+            .map(|n| format!("a=candidate:1 1 udp 1 192.0.2.{n} 5 typ host\r\n"))
+            .collect();
+        let remote = read(&format!("{OFFER}{many}"), Kind::Offer, public).unwrap();
+        assert_eq!(remote.candidates.len(), CANDIDATES);
+    }
+
+    #[test]
+    fn announces_the_shared_port() {
+        let text = announce(OFFER, &["127.0.0.1:7".parse().unwrap(), "[::1]:8".parse().unwrap()]);
+        let candidates: Vec<&str> = text.lines().filter(|line| line.starts_with("a=candidate")).collect();
+        assert_eq!(
+            candidates,
+            [
+                "a=candidate:1 1 udp 2130706431 127.0.0.1 7 typ host",
+                "a=candidate:2 1 udp 2130706175 ::1 8 typ host"
+            ]
+        );
+    }
+}
