@@ -1,6 +1,8 @@
 //! The native half of Tombolo: everything that needs sockets, files and a clock.
 
+pub mod command;
 pub mod outside;
 pub mod panics;
 pub mod rtc;
 pub mod storage;
+mod system;

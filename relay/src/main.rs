@@ -1,2 +1,7 @@
 //! The native relay and peer.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tombolo_relay::command::run()
+}

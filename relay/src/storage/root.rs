@@ -96,7 +96,7 @@ impl Root {
         if fs::FileType::from_raw_mode(stat.st_mode) == fs::FileType::RegularFile {
             Ok(Some(Stat {
                 length: stat.st_size as u64,
-                modified: stat.st_mtime as i64 * 1_000_000_000 + stat.st_mtime_nsec as i64,
+                modified: stat.st_mtime * 1_000_000_000 + stat.st_mtime_nsec as i64,
             }))
         } else {
             Err(other(format!("{name} is no file")))

@@ -16,7 +16,7 @@ use super::restore::Found;
 /// An open torrent.
 pub(super) enum Store {
     /// Kept as files.
-    Files(Files),
+    Files(Box<Files>),
     /// Kept as single pieces.
     Cache(Cache),
     /// It could not be opened: every job fails with this.
@@ -30,7 +30,8 @@ impl Store {
         let opened = match policy {
             Policy::Files { dir, writable } => {
                 let content = Content::of(metainfo);
-                Files::open(dir, *writable, content, name, selected).map(|(files, found)| (Self::Files(files), found))
+                Files::open(dir, *writable, content, name, selected)
+                    .map(|(files, found)| (Self::Files(Box::new(files)), found))
             }
             Policy::Cache { dir } => {
                 Cache::open(dir, &name, metainfo.layout).map(|(cache, found)| (Self::Cache(cache), found))
