@@ -3,6 +3,10 @@
 import init, { Engine } from './pkg/tombolo_web.js';
 import * as platform from './platform.js';
 
+/** Under way before the page has said a word. */
+const wasm = fetch(new URL('./pkg/tombolo_web_bg.wasm', import.meta.url));
+wasm.catch(() => {});
+
 /** What the engine calls to speak to the page. */
 const host = {
   ...platform,
@@ -82,7 +86,7 @@ async function command({ command, id, ...args }) {
 onmessage = async ({ data }) => {
   if (!data.boot) return engine ? receive(data) : early.push(data);
   try {
-    await init();
+    await init({ module_or_path: wasm });
     const started = await Engine.start(data.boot, host);
     postMessage({ booted: started.description });
     engine = started.engine;

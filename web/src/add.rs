@@ -266,6 +266,7 @@ impl Core {
         entry.blobs = Some(Blobs::new(plan_of(&metainfo), blob));
         entry.metainfo = Some(Arc::new(metainfo));
         self.join_relay(torrent);
+        self.push_snapshot(torrent);
     }
 
     fn give_up(&mut self, torrent: Torrent, why: String) {
@@ -273,6 +274,7 @@ impl Core {
         if let Some(entry) = self.torrents.get_mut(&torrent) {
             entry.failure = Some(why);
         }
+        self.push_snapshot(torrent);
     }
 
     /// Tells the session of a torrent: its folder is claimed, and what is known is known.
@@ -296,7 +298,7 @@ impl Core {
         let named = entry.trackers.as_ref().unwrap_or(&self.boot.trackers);
         let trackers = trackers::choose(Choice {
             named,
-            relay: relay.as_deref(),
+            relay: Some(&relay),
             own: &own,
             may_go_outside: !self.boot.loopback || (entry.named && entry.magnet.is_some()),
         });

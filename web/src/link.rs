@@ -68,6 +68,8 @@ pub(crate) struct LinkState {
     pipe: Pipe,
     /// The handshakes, until they are done.
     door: Option<Door>,
+    /// Our handshake, until it is sent. The other end's may be here before a transferred channel counts as open.
+    hello: Option<Bytes>,
     /// Whether frames wait for room.
     wants_room: bool,
     max_message: usize,
@@ -182,11 +184,13 @@ impl Core {
             .torrents
             .get(&torrent)
             .map_or(SwarmKey([0; 20]), |entry| entry.swarm());
+        let mut door = Door::outgoing(swarm, self.peer_id);
         let state = LinkState {
             torrent,
             origin,
             pipe,
-            door: Some(Door::outgoing(swarm, self.peer_id)),
+            hello: door.take_output(),
+            door: Some(door),
             wants_room: false,
             max_message,
         };
@@ -202,25 +206,24 @@ impl Core {
             // Known for certain only now: the answer to our offer came after the channel.
             state.max_message = negotiation.max_message;
         }
-        if let Some(output) = state.door.as_mut().and_then(Door::take_output) {
-            state.send(&output);
+        if let Some(hello) = state.hello.take() {
+            state.send(&hello);
         }
+        self.has_room(link);
     }
 
     /// Bytes came in.
     pub(crate) fn received(&mut self, link: Link, data: Bytes) {
         let Some(state) = self.links.get_mut(&link) else { return };
         let Some(door) = &mut state.door else {
+            let torrent = state.torrent;
             self.tell(Event::Received(link, data));
+            self.watch_for_first_byte(torrent);
             return;
         };
         match door.receive(data) {
             Ok(Progress::Open(greeting)) => {
-                let output = door.take_output();
                 state.door = None;
-                if let Some(output) = output {
-                    state.send(&output);
-                }
                 let opened = Opened {
                     link,
                     torrent: state.torrent,
@@ -318,7 +321,7 @@ impl Core {
     pub(crate) fn pump(&mut self, link: Link) {
         let (now, time) = (self.now, self.time());
         let Some(state) = self.links.get_mut(&link) else { return };
-        while state.buffered() < HIGH_WATER {
+        while state.hello.is_none() && state.buffered() < HIGH_WATER {
             self.scratch.clear();
             let mut room = state.max_message;
             while let Some(frame) = self.session.poll_frame(time, link, room) {

@@ -53,8 +53,10 @@ pub(crate) enum State {
 
 /// The relay as all torrents share it.
 pub(crate) struct Relay {
-    /// Its address without a `/` at its end.
+    /// Its address without a `/` at its end; none where none is wanted.
     base: Option<String>,
+    /// The same, or else the page's own.
+    home: String,
     /// Whether it is only assumed: the page's own origin.
     assumed: bool,
     pub(crate) state: State,
@@ -98,15 +100,15 @@ pub(crate) struct RelayLink {
 impl Relay {
     /// The relay that the page's address names, or the page's own origin.
     pub(crate) fn new(boot: &Boot, timer: Timer) -> Self {
-        let base = match boot.relay.as_deref() {
-            Some("off") => None,
-            Some(url) => Some(String::from(url)),
-            None => Some(boot.base.clone()),
-        };
-        let base = base.map(|url| String::from(url.trim_end_matches('/')));
+        let wanted = boot.relay.as_deref() != Some("off");
+        let url = boot.relay.as_deref().filter(|_| wanted).unwrap_or(&boot.base);
+        let home = url.trim_end_matches('/');
+        let home = home.replacen("ws", "http", usize::from(home.starts_with("ws")));
+        let base = wanted.then(|| home.clone());
         Self {
             state: if base.is_some() { State::Connecting } else { State::Off },
-            base: base.map(|url| url.replacen("ws", "http", usize::from(url.starts_with("ws")))),
+            base,
+            home,
             assumed: boot.relay.is_none(),
             ping: None,
             cache: None,
@@ -119,11 +121,9 @@ impl Relay {
         }
     }
 
-    /// The address of its tracker.
-    pub(crate) fn tracker(&self) -> Option<String> {
-        self.base
-            .as_deref()
-            .map(|base| format!("{}/announce", web_socket(base)))
+    /// The address of its tracker. Tabs may meet at the page's own tracker even where no relay is wanted.
+    pub(crate) fn tracker(&self) -> String {
+        format!("{}/announce", web_socket(&self.home))
     }
 
     fn wire(&self) -> Option<String> {

@@ -186,6 +186,18 @@ impl Core {
         self.note(torrent, "error", format!("storage: {text}"));
     }
 
+    /// Notes when the first byte of a PIECE came. Costs nothing once it has.
+    pub(crate) fn watch_for_first_byte(&mut self, torrent: Torrent) {
+        let waits = |entry: &Entry| entry.timeline.at(Moment::FirstByte).is_none();
+        if self.torrents.get(&torrent).is_some_and(waits) {
+            let time = self.time();
+            let status = self.session.status(time, torrent);
+            if status.is_some_and(|status| status.received.total() > 0) {
+                self.mark(torrent, Moment::FirstByte);
+            }
+        }
+    }
+
     /// Notes a moment if it is the first of its kind.
     pub(crate) fn mark(&mut self, torrent: Torrent, moment: Moment) {
         let now = self.now;
@@ -224,9 +236,6 @@ impl Core {
             if peer.relay && peer.transport == Transport::Rtc {
                 self.reporter.relay_bytes.insert((torrent, peer.link), peer.received);
             }
-        }
-        if status.as_ref().is_some_and(|status| status.received.total() > 0) {
-            self.mark(torrent, Moment::FirstByte);
         }
         let relay_rtc = self.reporter.relay_rtc(torrent);
         let (origin, offset) = (self.boot.time_origin, self.clock_offset());
