@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 
 /// The longest name of a file or folder, in bytes: what Linux, macOS and Windows file systems hold.
@@ -145,8 +146,10 @@ pub(super) fn make_distinct(paths: &mut [&mut FilePath]) {
     }
 }
 
-fn by_elements(a: &FilePath, b: &FilePath) -> core::cmp::Ordering {
-    a.elements().cmp(b.elements())
+/// The order of the elements, found without cutting them: no other character of a path is below a `/` that counts as 0.
+fn by_elements(a: &FilePath, b: &FilePath) -> Ordering {
+    let key = |byte: u8| if byte == b'/' { 0 } else { byte };
+    a.0.bytes().map(key).cmp(b.0.bytes().map(key))
 }
 
 impl fmt::Display for FilePath {
