@@ -18,6 +18,9 @@ pub const MAX_SCRAPE: usize = 74;
 /// The longest path that the options of an announce may give (BEP 41), in bytes.
 pub const MAX_URL_DATA: usize = 2048;
 
+/// The longest reason kept of a refusal, in bytes.
+const MAX_REASON: usize = 1024;
+
 const CONNECT: u32 = 0;
 const ANNOUNCE: u32 = 1;
 const SCRAPE: u32 = 2;
@@ -277,8 +280,9 @@ impl Response {
                 Ok(Self::Scrape(transaction, counts.collect()))
             }
             ERROR => {
-                let reason = reader.rest.get(..MAX_URL_DATA).unwrap_or(reader.rest);
-                Ok(Self::Error(transaction, String::from_utf8_lossy(reason).into_owned()))
+                let reason = String::from_utf8_lossy(reader.rest.get(..MAX_REASON).unwrap_or(reader.rest));
+                let end = reason.floor_char_boundary(MAX_REASON);
+                Ok(Self::Error(transaction, reason[..end].into()))
             }
             other => Err(UdpError::Action(other)),
         }

@@ -120,6 +120,15 @@ fn responses_round_trip_in_both_families() {
 }
 
 #[test]
+fn a_long_reason_is_cut() {
+    let packet = [&[0, 0, 0, 3, 0, 0, 0, 0][..], &[0xff; 5_000]].concat();
+    let Ok(Response::Error(_, reason)) = Response::decode(&packet, Family::V4) else {
+        panic!("no refusal");
+    };
+    assert!(reason.len() <= MAX_REASON && reason.chars().all(|c| c == char::REPLACEMENT_CHARACTER));
+}
+
+#[test]
 fn options_end_where_they_are_not_whole() {
     for (options, data) in [
         (&b"\x02\x02/a\x01\x02\x02?b\x00\x02\x01x"[..], &b"/a?b"[..]),
