@@ -4,5 +4,8 @@ pub mod command;
 pub mod outside;
 pub mod panics;
 pub mod rtc;
+pub mod serve;
+pub mod shard;
+pub mod shards;
 pub mod storage;
 mod system;

@@ -110,6 +110,12 @@ impl Shards {
         self.command(torrent, Command::Event(event));
     }
 
+    /// Removes a torrent. Its swarms are free for another one at once.
+    pub fn remove(&self, torrent: Torrent) {
+        self.inner.directory.remove(torrent);
+        self.send(torrent, Event::Remove(torrent));
+    }
+
     /// Looks into the shard of a torrent; `None` when the shards have been stopped.
     pub async fn look<T: Send + 'static>(
         &self,

@@ -10,6 +10,7 @@ mod failure;
 mod input;
 mod output;
 mod raw;
+mod serve;
 mod show;
 mod units;
 
@@ -35,6 +36,8 @@ enum Command {
     Show(show::Show),
     /// Check whether a folder holds a torrent's content
     Check(check::Check),
+    /// Run a relay: tracker, bridge, API and page
+    Serve(Box<serve::ServeArgs>),
 }
 
 /// Runs the command that the process was started with.
@@ -52,6 +55,7 @@ pub fn run() -> ExitCode {
         Command::Create(create) => (create.json, create.run().map(|()| ExitCode::SUCCESS)),
         Command::Show(show) => (show.json, show.run().map(|()| ExitCode::SUCCESS)),
         Command::Check(check) => (check.json, check.run()),
+        Command::Serve(args) => return serve::run(args),
     };
     ended.unwrap_or_else(|failure: Failure| failure.report(json))
 }

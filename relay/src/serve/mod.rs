@@ -1,6 +1,303 @@
-//! `tombolo serve`.
+//! `tombolo serve`: tracker, bridge, API and the page on one HTTP port, and the listeners for native peers.
+//!
+//! `http` takes requests, `guard` says who may ask, `tracker` answers announces over HTTP, WebSocket and UDP from one table, `bridge`
+//! holds the swarms that the relay is in, `wire` and WebRTC bring tabs to them, `state` is what survives. Everything here runs on one
+//! many-threaded runtime; the swarms run in [`shards`](crate::shards).
 
+mod api;
+mod bridge;
 mod guard;
+mod http;
+mod listeners;
 mod page;
 mod reply;
+mod state;
+mod stats;
+mod tracker;
 pub(crate) mod websocket;
+mod wire;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+use tombolo_core::config::Config;
+use tombolo_core::event::{Report, Source};
+use tombolo_core::key::{PeerId, SwarmKey};
+
+pub use bridge::Policy as BridgePolicy;
+pub use listeners::Addresses;
+
+use crate::rtc::{Options, Rtc};
+use crate::shard::{Endpoint, ShardConfig};
+use crate::shards::{Reports, Shards};
+use crate::{outside, storage};
+use bridge::Bridge;
+use guard::{Gate, Guard};
+use listeners::Listeners;
+use page::Page;
+use state::State;
+use tracker::Tracker;
+
+/// Peers of one swarm that the relay itself is linked with.
+const MAX_LINKS: usize = 200;
+
+/// Bytes of pieces between request and storage, at most.
+const MEMORY: u64 = 96 << 20;
+
+/// What a relay is started with.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// The folder that it writes under.
+    pub data: PathBuf,
+    /// Where it listens.
+    pub listen: Addresses,
+    /// Bytes of pieces that it may keep.
+    pub cache: u64,
+    /// Who may put it into a swarm.
+    pub bridge: BridgePolicy,
+    /// Swarms to join at once.
+    pub add: Vec<Source>,
+    /// Swarms of the allow-list beside those.
+    pub allow: Vec<SwarmKey>,
+    /// How long a tracker peer may be silent.
+    pub peer_ttl: Duration,
+    /// How often tracker peers are asked to announce.
+    pub interval: Duration,
+    /// Peers that the tracker keeps of one swarm.
+    pub max_peers: usize,
+    /// Whether there are limits by address.
+    pub limits: bool,
+    /// Whether loopback and private addresses are talked to and handed out.
+    pub allow_local: bool,
+    /// Whether a scrape may ask for everything.
+    pub full_scrape: bool,
+    /// Names under which other than loopback listeners answer; any if empty.
+    pub hosts: Vec<String>,
+    /// Further origins that `/wire` and `/api` take.
+    pub origins: Vec<String>,
+    /// The API's token; one is made and kept if `None`.
+    pub token: Option<String>,
+    /// A folder to serve the page from instead of the embedded one.
+    pub page: Option<PathBuf>,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Why a relay does not start.
+#[derive(Debug)]
+pub struct ServeError {
+    /// As scripts know it.
+    pub code: &'static str,
+    /// In words.
+    pub message: String,
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// The settings that requests are answered by.
+struct Settings {
+    cache: u64,
+    limits: bool,
+    page: Page,
+}
+
+/// A relay, as all its tasks see it.
+struct Relay {
+    settings: Settings,
+    started: Instant,
+    guard: Guard,
+    gate: Arc<Gate>,
+    shards: Shards,
+    tracker: Tracker,
+    bridge: Arc<Bridge>,
+    /// Whether tabs can be answered over WebRTC.
+    answers: bool,
+}
+
+/// A relay that runs. Dropping it leaves it running.
+pub struct Running {
+    relay: Arc<Relay>,
+    tasks: Vec<JoinHandle<()>>,
+    /// Where it listens.
+    pub listening: Addresses,
+}
+
+/// Starts a relay; to be called within a many-threaded runtime.
+///
+/// # Errors
+/// A listener cannot be opened, or the data folder cannot be used.
+pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
+    let unusable = |error: io::Error| ServeError {
+        code: "data",
+        message: format!("cannot use {}: {error}", config.data.display()),
+    };
+    let state = State::open(&config.data).map_err(unusable)?;
+    let token = match &config.token {
+        Some(token) => token.clone(),
+        None => state.token().map_err(unusable)?,
+    };
+    let listeners = Listeners::open(&config.listen)?;
+    let rtc = open_rtc(&config)?;
+    let mut listening = listeners.addresses();
+    listening.rtc = rtc.as_ref().map_or_else(Vec::new, |rtc| rtc.local_addresses());
+    let (shards, reports) = start_shards(&config, &listening, rtc.clone()).map_err(unusable)?;
+    let relay = Arc::new(Relay {
+        settings: Settings {
+            cache: config.cache,
+            limits: config.limits,
+            page: config.page.clone().map_or(Page::Embedded, Page::Folder),
+        },
+        started: Instant::now(),
+        guard: Guard {
+            allow_local: config.allow_local,
+            token,
+            hosts: config.hosts.clone(),
+            origins: config.origins.clone(),
+        },
+        gate: Arc::default(),
+        tracker: Tracker::new(tracker::Settings::of(&config, &listening), shards.peer_id()),
+        bridge: Bridge::new(shards.clone(), state, bridging(&config, &listening)),
+        shards,
+        answers: rtc.is_some(),
+    });
+    let mut tasks = listeners.serve(&relay);
+    tasks.push(tokio::spawn(relay.bridge.clone().tend()));
+    tasks.push(tokio::spawn(tracker::forget(relay.clone())));
+    tasks.push(tokio::spawn(listen_to(relay.clone(), reports)));
+    if let Some(rtc) = rtc {
+        tasks.push(tokio::spawn(accept_channels(relay.clone(), rtc)));
+    }
+    join_all(&relay, &config).await;
+    Ok(Running {
+        relay,
+        tasks,
+        listening,
+    })
+}
+
+/// Joins the swarms of the last time, and those that are named.
+async fn join_all(relay: &Arc<Relay>, config: &ServeConfig) {
+    for source in &config.add {
+        if let Err(refusal) = relay.bridge.join(source.clone(), true).await {
+            eprintln!("a torrent is not added: {}", refusal.message());
+        }
+    }
+    relay.bridge.restore();
+}
+
+fn open_rtc(config: &ServeConfig) -> Result<Option<Arc<Rtc>>, ServeError> {
+    if config.listen.rtc.is_empty() {
+        return Ok(None);
+    }
+    let options = Options {
+        allow_local: config.allow_local,
+        ..Options::default()
+    };
+    match Rtc::bind(&config.listen.rtc, options) {
+        Ok(rtc) => Ok(Some(Arc::new(rtc))),
+        Err(crate::rtc::Error::Bind(error)) => Err(listeners::failure("WebRTC", &config.listen.rtc, &error)),
+        Err(error) => Err(ServeError {
+            code: "rtc",
+            message: error.to_string(),
+        }),
+    }
+}
+
+/// How many shards: each further one shares its cores with the sockets, the disk and WebRTC.
+fn shard_count(threads: usize) -> usize {
+    threads.div_ceil(2)
+}
+
+fn start_shards(config: &ServeConfig, listening: &Addresses, rtc: Option<Arc<Rtc>>) -> io::Result<(Shards, Reports)> {
+    let runtime = tokio::runtime::Handle::current();
+    let shard = ShardConfig {
+        session: Config {
+            peer_id: peer_id()?,
+            relay: true,
+            port: listening.tcp.first().map_or(0, SocketAddr::port),
+            dials: true,
+            offers: rtc.is_some(),
+            memory: MEMORY,
+            cache: config.cache,
+            max_peers: MAX_LINKS,
+            ..Config::default()
+        },
+        storage: storage::Policy::Cache {
+            dir: config.data.clone(),
+        },
+        disk_threads: config.threads.max(1),
+        outside: outside::Policy {
+            allow_local: config.allow_local,
+        },
+        tcp: true,
+        rtc: rtc.map(|rtc| Endpoint { rtc, runtime }),
+        allow_local: config.allow_local,
+    };
+    Shards::start(&shard, shard_count(config.threads))
+}
+
+/// A peer id of ours (BEP 20).
+pub(crate) fn peer_id() -> io::Result<PeerId> {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
+    let mut id = *b"-TO0100-000000000000";
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    for (letter, random) in id.iter_mut().skip(8).zip(random) {
+        *letter = LETTERS[usize::from(random % 32)];
+    }
+    Ok(PeerId(id))
+}
+
+fn bridging(config: &ServeConfig, listening: &Addresses) -> bridge::Settings {
+    let hashes = config.add.iter().map(|source| match source {
+        Source::Magnet(magnet) => magnet.hashes,
+        Source::Metainfo(metainfo) => metainfo.hashes,
+    });
+    let allowed: HashSet<SwarmKey> = hashes.flat_map(|hashes| hashes.swarms().collect::<Vec<_>>()).collect();
+    bridge::Settings {
+        policy: config.bridge,
+        allowed: allowed.into_iter().chain(config.allow.iter().copied()).collect(),
+        allow_local: config.allow_local,
+        own: listening.http.iter().chain(&listening.udp).copied().collect(),
+    }
+}
+
+/// Takes note of what happens in the shards.
+async fn listen_to(relay: Arc<Relay>, mut reports: Reports) {
+    while let Some((_, report)) = reports.recv().await {
+        if let Report::Metadata(metainfo) = report {
+            let bridge = relay.bridge.clone();
+            // It is written in its own time; nothing waits for it.
+            tokio::task::spawn_blocking(move || bridge.keep(&metainfo));
+        }
+    }
+}
+
+/// Takes further data channels that tabs open on connections that they have: one for each torrent.
+async fn accept_channels(relay: Arc<Relay>, rtc: Arc<Rtc>) {
+    while let Some(channel) = rtc.accept().await {
+        tokio::spawn(relay.shards.clone().accept_channel(channel));
+    }
+}
+
+impl Running {
+    /// Stops: trackers are told, storage is written out. At most 4.5 seconds.
+    pub async fn stop(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.relay.shards.stop().await;
+    }
+}

@@ -28,14 +28,15 @@ pub use directory::Directory;
 pub use driver::Counts;
 pub(crate) use driver::sum;
 pub(crate) use greet::{Fresh, FreshChannel, answer};
-pub(crate) use link::{Framing, Stream};
 pub use negotiation::Endpoint;
 
 use crate::outside::Outside;
 use crate::rtc::Channel;
+use crate::serve::websocket::frame::Decoder;
 use crate::storage::Disk;
 use crate::{outside, storage};
 use driver::{Driver, Parts};
+use link::Framing;
 
 /// Events that are taken in at once before their actions are done.
 const BATCH: usize = 256;
@@ -74,8 +75,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Carrier {
     /// A TCP connection, in non-blocking mode.
     Tcp(std::net::TcpStream),
-    /// A stream with binary WebSocket messages in it.
-    Wire(Box<dyn Stream + Send>, Framing),
+    /// A TCP connection with WebSocket messages in it, in non-blocking mode.
+    Wire(std::net::TcpStream, Decoder),
     /// A data channel.
     Channel(Channel),
 }
@@ -250,9 +251,12 @@ fn arrive(driver: &Rc<Driver>, arrival: Arrival) {
             let (link, flow) = driver.open(torrent, greeting, (Transport::Tcp, Origin::Inbound), address);
             driver.pump(link, flow, stream, Framing::Raw);
         }
-        Carrier::Wire(stream, framing) => {
+        Carrier::Wire(stream, decoder) => {
+            let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
+                return;
+            };
             let (link, flow) = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
-            driver.pump(link, flow, stream, framing);
+            driver.pump(link, flow, stream, Framing::WebSocket(decoder));
         }
         Carrier::Channel(channel) => {
             let driver = driver.clone();

@@ -1,0 +1,174 @@
+//! The HTTP port: takes connections, and sends each request to what answers it.
+//!
+//! Cost: an idle connection is one file handle and some 10 KiB; slow ones are cut off by time, greedy addresses by number.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::guard::{Ends, Pass};
+use super::reply::{self, Reply};
+use super::websocket::handshake;
+use super::wire::{self, Wire};
+use super::{Relay, api, stats, tracker};
+
+/// How long the head of a request may take.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// The longest head of a request that is read: an announce has less than 2 KiB.
+const MAX_HEAD: usize = 32 << 10;
+
+/// Connections that wait for us to accept them.
+pub(crate) const BACKLOG: u32 = 4_096;
+
+/// Takes connections for ever.
+pub(crate) async fn listen(relay: Arc<Relay>, listener: TcpListener) {
+    loop {
+        let Ok((stream, remote)) = listener.accept().await else {
+            // Out of file handles, most likely: others must close first.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Some(pass) = relay.gate.enter(remote.ip(), relay.settings.limits) else {
+            continue;
+        };
+        let Ok(local) = stream.local_addr() else { continue };
+        // Small answers must not wait for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(connection(relay.clone(), stream, Ends { local, remote }, pass));
+    }
+}
+
+async fn connection(relay: Arc<Relay>, stream: TcpStream, ends: Ends, pass: Pass) {
+    let pass = Arc::new(pass);
+    let service = service_fn(move |request| {
+        let (relay, pass) = (relay.clone(), pass.clone());
+        async move { Ok::<_, Infallible>(answer(&relay, ends, request, pass).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(MAX_HEAD)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    // A client that breaks off is no news.
+    let _ = connection.await;
+}
+
+/// Answers one request.
+async fn answer(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass: Arc<Pass>) -> Reply {
+    let path = request.uri().path();
+    if handshake::is_upgrade(request.headers()) {
+        return match path {
+            "/wire" => guarded(relay, ends, &request).unwrap_or_else(|| upgrade_wire(relay, ends, request, pass)),
+            "/" | "/announce" => upgrade_tracker(relay, ends, request, pass),
+            _ => reply::text(StatusCode::NOT_FOUND, "there is no such WebSocket\n"),
+        };
+    }
+    match path {
+        "/announce" | "/scrape" => tracked(relay, ends, &request),
+        "/health" => reply::text(StatusCode::OK, "ok\n"),
+        _ if path == "/api" || path.starts_with("/api/") => match guarded(relay, ends, &request) {
+            Some(refusal) => refusal,
+            None => api::answer(relay, ends, request).await,
+        },
+        "/stats" | "/stats.json" | "/metrics" => match guarded(relay, ends, &request) {
+            Some(refusal) => refusal,
+            None => stats::answer(relay, ends, &request).await,
+        },
+        _ if !relay.guard.host(ends, request.headers()) => wrong_host(),
+        _ if matches!(*request.method(), Method::GET | Method::HEAD) => {
+            relay.settings.page.serve(path, request.headers()).await
+        }
+        _ => reply::text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"),
+    }
+}
+
+fn wrong_host() -> Reply {
+    reply::refusal(StatusCode::MISDIRECTED_REQUEST, "host", "this relay has another name")
+}
+
+/// The refusal of a request that was not meant for this relay, or that a foreign page makes.
+fn guarded(relay: &Relay, ends: Ends, request: &Request<Incoming>) -> Option<Reply> {
+    if !relay.guard.host(ends, request.headers()) {
+        return Some(wrong_host());
+    }
+    let foreign = !relay.guard.origin(request.headers());
+    foreign.then(|| {
+        reply::refusal(
+            StatusCode::FORBIDDEN,
+            "origin",
+            "pages of this origin may not ask this relay",
+        )
+    })
+}
+
+/// Announces and scrapes over HTTP, for everyone.
+fn tracked(relay: &Arc<Relay>, ends: Ends, request: &Request<Incoming>) -> Reply {
+    let query = request.uri().query().unwrap_or_default();
+    let body = match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, "/announce") => tracker::http::announce(relay, ends, query),
+        (&Method::GET | &Method::HEAD, _) => tracker::http::scrape(relay, query),
+        _ => return reply::text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"),
+    };
+    let mut response = reply::text(StatusCode::OK, body);
+    response
+        .headers_mut()
+        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+fn upgrade_wire(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass: Arc<Pass>) -> Reply {
+    let relay = relay.clone();
+    upgrade(request, move |stream, read| async move {
+        // A link is counted by its torrent from here on.
+        drop(pass);
+        wire::serve(relay, Wire::new(stream, &read), ends.remote).await;
+    })
+}
+
+fn upgrade_tracker(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass: Arc<Pass>) -> Reply {
+    let relay = relay.clone();
+    upgrade(request, move |stream, read| async move {
+        tracker::socket::serve(relay, stream, read, ends).await;
+        drop(pass);
+    })
+}
+
+/// Answers 101, and goes on with the bare socket.
+fn upgrade<F>(request: Request<Incoming>, then: impl FnOnce(TcpStream, Bytes) -> F + Send + 'static) -> Reply
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let Some(headers) = handshake::accept(request.headers()).filter(|_| request.method() == Method::GET) else {
+        let mut refusal = reply::text(StatusCode::BAD_REQUEST, "not a WebSocket of version 13\n");
+        refusal
+            .headers_mut()
+            .insert(hyper::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return refusal;
+    };
+    tokio::spawn(async move {
+        let Ok(upgraded) = hyper::upgrade::on(request).await else {
+            return;
+        };
+        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+            return;
+        };
+        then(parts.io.into_inner(), parts.read_buf).await;
+    });
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,123 @@
+//! Every listener of a relay but WebRTC's, opened before anything else is done: what cannot be had is found out at once.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::JoinHandle;
+
+use super::{Relay, ServeError, http, tracker};
+
+/// Asked of the kernel for a UDP tracker: announces come in bursts.
+const UDP_BUFFER: usize = 4 << 20;
+
+/// Addresses of all kinds of listeners, in the order given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Page, API, trackers, `/wire`.
+    pub http: Vec<SocketAddr>,
+    /// The UDP tracker.
+    pub udp: Vec<SocketAddr>,
+    /// Native peers.
+    pub tcp: Vec<SocketAddr>,
+    /// WebRTC's UDP.
+    pub rtc: Vec<SocketAddr>,
+}
+
+/// Open listeners.
+pub(super) struct Listeners {
+    http: Vec<TcpListener>,
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Opens them all.
+    pub(super) fn open(addresses: &Addresses) -> Result<Self, ServeError> {
+        let tcp = |name: &str, list: &[SocketAddr]| {
+            let opened: io::Result<Vec<_>> = list.iter().map(|address| listen(*address)).collect();
+            opened.map_err(|error| failure(name, list, &error))
+        };
+        let udp: io::Result<Vec<_>> = addresses.udp.iter().map(|address| bind(*address)).collect();
+        Ok(Self {
+            http: tcp("HTTP", &addresses.http)?,
+            udp: udp.map_err(|error| failure("UDP", &addresses.udp, &error))?,
+            tcp: tcp("TCP", &addresses.tcp)?,
+        })
+    }
+
+    /// Where they listen.
+    pub(super) fn addresses(&self) -> Addresses {
+        let tcp = |list: &[TcpListener]| list.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        Addresses {
+            http: tcp(&self.http),
+            udp: self.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
+            tcp: tcp(&self.tcp),
+            rtc: Vec::new(),
+        }
+    }
+
+    /// Serves them, a task each.
+    pub(super) fn serve(self, relay: &Arc<Relay>) -> Vec<JoinHandle<()>> {
+        let http = self
+            .http
+            .into_iter()
+            .map(|listener| tokio::spawn(http::listen(relay.clone(), listener)));
+        let mut tasks: Vec<_> = http.collect();
+        tasks.extend(
+            self.tcp
+                .into_iter()
+                .map(|listener| tokio::spawn(relay.shards.clone().listen(listener))),
+        );
+        tasks.extend(
+            self.udp
+                .into_iter()
+                .map(|socket| tokio::spawn(tracker::udp::serve(relay.clone(), socket))),
+        );
+        tasks
+    }
+}
+
+fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // IPv4 has a listener of its own, perhaps on the same port.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = open(address, Type::STREAM, Protocol::TCP)?;
+    // A relay that was killed must be able to start again at once.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(http::BACKLOG as i32)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = open(address, Type::DGRAM, Protocol::UDP)?;
+    // Best effort.
+    let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// What is said of a listener that cannot be opened.
+pub(super) fn failure(name: &str, addresses: &[SocketAddr], error: &io::Error) -> ServeError {
+    let code = match error.kind() {
+        io::ErrorKind::AddrInUse => "address-in-use",
+        io::ErrorKind::AddrNotAvailable => "address-not-available",
+        io::ErrorKind::PermissionDenied => "permission-denied",
+        _ => "listen",
+    };
+    let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    ServeError {
+        code,
+        message: format!("cannot listen for {name} on {}: {error}", list.join(", ")),
+    }
+}

@@ -1,0 +1,186 @@
+//! What a relay keeps under `--data` beside its cache: its swarms and their native peers, the metainfo it has learnt, its token.
+//!
+//! Every file is written beside its place and renamed, so that a relay that is killed at any moment finds the old or the new one. What
+//! cannot be read is treated as missing: all of it can be had again.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tombolo_core::key::{SwarmKey, hex};
+use tombolo_core::metainfo::Metainfo;
+
+/// The longest metainfo or table that is read back: what the API takes, with room.
+const LONGEST: u64 = 64 << 20;
+
+/// A swarm that the relay is in, as it is remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    /// What it is, trackers included.
+    pub(crate) magnet: String,
+    /// Whether it was named at the start, and stays.
+    pub(crate) pinned: bool,
+    /// Native peers.
+    pub(crate) peers: Vec<SocketAddr>,
+}
+
+/// The folder of a relay.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    data: PathBuf,
+}
+
+impl State {
+    /// Opens the folder, making it where it is missing.
+    ///
+    /// # Errors
+    /// It cannot be made, or nothing can be written in it.
+    pub(crate) fn open(data: &Path) -> io::Result<Self> {
+        fs::create_dir_all(data.join("torrents"))?;
+        let probe = data.join(".probe");
+        fs::write(&probe, b"")?;
+        fs::remove_file(probe)?;
+        Ok(Self { data: data.to_owned() })
+    }
+
+    /// The swarms of the last time.
+    pub(crate) fn swarms(&self) -> Vec<Remembered> {
+        let text = read(&self.data.join("swarms.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Remembers the swarms.
+    ///
+    /// # Errors
+    /// As writing a file may fail.
+    pub(crate) fn remember(&self, swarms: &[Remembered]) -> io::Result<()> {
+        self.write("swarms.json", &serde_json::to_vec_pretty(swarms)?, 0o644)
+    }
+
+    /// The metainfo of a swarm, if it was kept.
+    pub(crate) fn metainfo(&self, swarm: SwarmKey) -> Option<Metainfo> {
+        let metainfo = Metainfo::parse(&read(&self.data.join(metainfo_name(swarm)))?.into()).ok()?;
+        let is_it = metainfo.hashes.swarms().any(|own| own == swarm);
+        is_it.then_some(metainfo)
+    }
+
+    /// Keeps a metainfo: only its info dictionary, which the info-hash vouches for.
+    ///
+    /// # Errors
+    /// As writing a file may fail.
+    pub(crate) fn keep_metainfo(&self, hashes: impl Iterator<Item = SwarmKey>, info: &Bytes) -> io::Result<()> {
+        let torrent = [b"d4:info", &info[..], b"e"].concat();
+        for swarm in hashes {
+            self.write(&metainfo_name(swarm), &torrent, 0o644)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a swarm's metainfo and cache.
+    pub(crate) fn forget(&self, swarm: SwarmKey) {
+        // Either may never have been there.
+        let _ = fs::remove_file(self.data.join(metainfo_name(swarm)));
+        let _ = fs::remove_dir_all(self.data.join("cache").join(swarm.to_string()));
+    }
+
+    /// What the API asks for, made at the first start. Only the owner can read its file.
+    ///
+    /// # Errors
+    /// There is no entropy, or the file cannot be written.
+    pub(crate) fn token(&self) -> io::Result<String> {
+        let kept = read(&self.data.join("token")).and_then(|text| String::from_utf8(text).ok());
+        if let Some(token) = kept
+            .map(|token| token.trim().to_owned())
+            .filter(|token| !token.is_empty())
+        {
+            return Ok(token);
+        }
+        let mut bytes = [0; 20];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let token = hex(&bytes);
+        self.write("token", token.as_bytes(), 0o600)?;
+        Ok(token)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let path = self.data.join(name);
+        let beside = path.with_extension("new");
+        // A leftover of a killed relay would keep its old mode.
+        let _ = fs::remove_file(&beside);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&beside)?;
+        file.write_all(bytes)?;
+        fs::rename(beside, path)
+    }
+}
+
+fn metainfo_name(swarm: SwarmKey) -> String {
+    format!("torrents/{swarm}.torrent")
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    (metadata.is_file() && metadata.len() <= LONGEST).then(|| fs::read(path).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn what_is_kept_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        assert!(state.swarms().is_empty());
+        let swarms = vec![Remembered {
+            magnet: "magnet:?xt=urn:btih:0101010101010101010101010101010101010101".into(),
+            pinned: true,
+            peers: vec!["127.0.0.1:6881".parse().unwrap(), "[::1]:6881".parse().unwrap()],
+        }];
+        state.remember(&swarms).unwrap();
+        let token = state.token().unwrap();
+        let again = State::open(folder.path()).unwrap();
+        assert_eq!((again.swarms(), again.token().unwrap()), (swarms, token));
+        let mode = fs::metadata(folder.path().join("token")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_metainfo_is_kept_under_its_own_hash_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        let info = Bytes::from(
+            [
+                &b"d6:lengthi4e4:name1:a12:piece lengthi16384e6:pieces20:"[..],
+                &[7; 20],
+                b"e",
+            ]
+            .concat(),
+        );
+        let hashes = Metainfo::from_info(info.clone()).unwrap().hashes;
+        let other = SwarmKey([9; 20]);
+        state.keep_metainfo(hashes.swarms().chain([other]), &info).unwrap();
+        assert_eq!(state.metainfo(hashes.swarm()).unwrap().info, info);
+        assert_eq!(state.metainfo(other), None);
+        state.forget(hashes.swarm());
+        assert_eq!(state.metainfo(hashes.swarm()), None);
+    }
+
+    #[test]
+    fn rubbish_and_links_count_as_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        fs::write(folder.path().join("swarms.json"), b"{").unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("token")).unwrap();
+        assert!(state.swarms().is_empty());
+        assert_eq!(state.token().unwrap().len(), 40);
+    }
+}

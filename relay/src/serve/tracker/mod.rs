@@ -1,0 +1,287 @@
+//! The relay's tracker: one table, asked over HTTP, WebSocket and UDP.
+//!
+//! The table is cut by info-hash into parts with a lock each, so that announces for different swarms do not wait for each other. The
+//! relay's own peer is an entry like any other in the swarms that it is in; offers to it are answered here. Native peers that announce
+//! themselves are handed to the bridge. Cost of an announce: O(peers wanted).
+
+pub(super) mod http;
+pub(super) mod socket;
+mod sockets;
+pub(super) mod udp;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tombolo_core::key::{PeerId, SwarmKey};
+use tombolo_core::rng::Rng;
+use tombolo_core::time::{Span, Time};
+use tombolo_core::tracker::query::{AnnounceEvent, AnnounceRequest, ScrapeCounts};
+use tombolo_core::tracker::registry::{Answer, Asker, Place, Registry, RegistryConfig};
+use tombolo_core::tracker::udp::Family;
+
+use super::{Addresses, Relay, ServeConfig};
+use sockets::Sockets;
+
+/// Parts of the table: more than there are threads.
+const PARTS: usize = 16;
+
+/// Swarms that the table holds: some 130 bytes each.
+const MAX_SWARMS: usize = 2_000_000;
+
+/// Peers that an announce is given where it does not say how many it wants.
+const NUMWANT: usize = 50;
+
+/// Peers that an announce is given at most.
+const MAX_NUMWANT: usize = 200;
+
+/// The connection by which our own peer is reached.
+const OURSELVES: u64 = 0;
+
+/// How often the silent are forgotten, and our own entries renewed.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// How the tracker answers.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    interval: u32,
+    peer_ttl: Duration,
+    max_peers: usize,
+    allow_local: bool,
+    full_scrape: bool,
+    /// Where native peers find us.
+    own: Vec<SocketAddr>,
+}
+
+impl Settings {
+    pub(super) fn of(config: &ServeConfig, listening: &Addresses) -> Self {
+        Self {
+            interval: u32::try_from(config.interval.as_secs()).unwrap_or(u32::MAX),
+            peer_ttl: config.peer_ttl,
+            max_peers: config.max_peers,
+            allow_local: config.allow_local,
+            full_scrape: config.full_scrape,
+            own: listening.tcp.clone(),
+        }
+    }
+}
+
+struct Part {
+    registry: Registry,
+    rng: Rng,
+    /// Kept so that an announce does not allocate.
+    answer: Answer,
+}
+
+/// The tracker's table and its sockets.
+pub(super) struct Tracker {
+    settings: Settings,
+    peer_id: PeerId,
+    started: Instant,
+    parts: Vec<Mutex<Part>>,
+    sockets: Sockets,
+    next: AtomicU64,
+}
+
+impl Tracker {
+    /// An empty table. `peer_id` is our own.
+    pub(super) fn new(settings: Settings, peer_id: PeerId) -> Self {
+        let config = RegistryConfig {
+            peer_ttl: Span::from_micros(u64::try_from(settings.peer_ttl.as_micros()).unwrap_or(u64::MAX)),
+            max_peers: settings.max_peers,
+            max_swarms: MAX_SWARMS / PARTS,
+        };
+        let part = || {
+            let (table, dice) = (random(), random());
+            Mutex::new(Part {
+                registry: Registry::new(config, table),
+                rng: Rng::new(dice),
+                answer: Answer::default(),
+            })
+        };
+        Self {
+            settings,
+            peer_id,
+            started: Instant::now(),
+            parts: (0..PARTS).map(|_| part()).collect(),
+            sockets: Sockets::default(),
+            next: AtomicU64::new(OURSELVES + 1),
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn part(&self, swarm: SwarmKey) -> MutexGuard<'_, Part> {
+        // The last byte: some clients' test torrents share their first.
+        let index = usize::from(swarm.0[19]) % PARTS;
+        self.parts[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an announce; `then` makes of the answer what is to be sent.
+    fn announce<T>(&self, asker: &Asker<'_>, then: impl FnOnce(&Answer) -> T) -> T {
+        let mut part = self.part(asker.request.swarm);
+        let Part { registry, rng, answer } = &mut *part;
+        registry.announce(self.now(), rng, asker, answer);
+        then(answer)
+    }
+
+    /// Native peers of a swarm.
+    pub(super) fn natives(&self, swarm: SwarmKey) -> Vec<SocketAddr> {
+        let request = self.own_announce(swarm);
+        // Without a port we are answered and not kept.
+        let place = Place::Native(SocketAddr::from(([0, 0, 0, 0], 0)));
+        let asker = Asker {
+            request: &request,
+            place,
+            numwant: MAX_NUMWANT,
+            family: None,
+        };
+        self.announce(&asker, |answer| answer.addresses.clone())
+    }
+
+    /// Enters our own web peer into a swarm, or renews it.
+    fn enter(&self, swarm: SwarmKey) {
+        let request = self.own_announce(swarm);
+        let asker = Asker {
+            request: &request,
+            place: Place::Web(OURSELVES),
+            numwant: 0,
+            family: None,
+        };
+        self.announce(&asker, |_| ());
+    }
+
+    fn own_announce(&self, swarm: SwarmKey) -> AnnounceRequest {
+        AnnounceRequest {
+            swarm,
+            peer_id: self.peer_id,
+            port: 0,
+            uploaded: 0,
+            downloaded: 0,
+            left: None,
+            event: AnnounceEvent::Periodic,
+            numwant: None,
+            key: None,
+            tracker_id: None,
+        }
+    }
+
+    fn scrape(&self, swarm: SwarmKey) -> ScrapeCounts {
+        self.part(swarm).registry.scrape(swarm)
+    }
+
+    /// The counts of every swarm, if that is switched on.
+    fn scrape_all(&self) -> Option<Vec<(SwarmKey, ScrapeCounts)>> {
+        self.settings.full_scrape.then(|| {
+            self.each(|part| part.registry.iter().collect::<Vec<_>>())
+                .flatten()
+                .collect()
+        })
+    }
+
+    /// Swarms, and peers in them.
+    pub(super) fn size(&self) -> (usize, usize) {
+        self.each(|part| (part.registry.swarms(), part.registry.peers()))
+            .fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
+    }
+
+    fn each<'a, T: 'a>(&'a self, look: impl Fn(&mut Part) -> T + 'a) -> impl Iterator<Item = T> + 'a {
+        self.parts
+            .iter()
+            .map(move |part| look(&mut part.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Where a native peer is said to be: with port 0, so that it is answered and not kept, where it must not be handed out.
+    fn place(&self, ip: IpAddr, port: u16) -> Place {
+        let kept = self.settings.allow_local || !crate::outside::is_local(ip);
+        Place::Native(SocketAddr::new(ip.to_canonical(), if kept { port } else { 0 }))
+    }
+
+    /// Our own address for a native peer that reached us at `local`.
+    fn own_address(&self, local: IpAddr) -> Option<SocketAddr> {
+        let at = |own: &&SocketAddr| own.ip() == local || own.ip().is_unspecified() && own.is_ipv4() == local.is_ipv4();
+        self.settings
+            .own
+            .iter()
+            .find(at)
+            .map(|own| SocketAddr::new(local, own.port()))
+    }
+}
+
+/// What a native peer's announce comes to, over HTTP and UDP alike.
+fn announce_native<T>(
+    relay: &Relay,
+    request: &AnnounceRequest,
+    (remote, local): (IpAddr, IpAddr),
+    family: Option<Family>,
+    then: impl FnOnce(&mut Answer) -> T,
+) -> T {
+    let tracker = &relay.tracker;
+    let place = tracker.place(remote, request.port);
+    let numwant = request
+        .numwant
+        .map_or(NUMWANT, |wanted| usize::try_from(wanted).unwrap_or(MAX_NUMWANT))
+        .min(MAX_NUMWANT);
+    let torrent = relay
+        .bridge
+        .find(request.swarm)
+        .filter(|_| request.event != AnnounceEvent::Stopped);
+    if let (Some(torrent), Place::Native(address)) = (torrent, place)
+        && request.peer_id != tracker.peer_id
+    {
+        relay.bridge.peers(torrent, vec![address]);
+    }
+    let own = torrent
+        .and_then(|_| tracker.own_address(local.to_canonical()))
+        .filter(|_| numwant > 0);
+    let asker = Asker {
+        request,
+        place,
+        numwant,
+        family,
+    };
+    tracker.announce(&asker, |answer| {
+        let mut answer = answer.clone();
+        if let Some(own) = own.filter(|own| fits(*own, family)) {
+            answer.addresses.truncate(numwant - 1);
+            answer.ids.truncate(numwant - 1);
+            answer.addresses.push(own);
+            answer.ids.push(tracker.peer_id);
+        }
+        then(&mut answer)
+    })
+}
+
+fn fits(address: SocketAddr, family: Option<Family>) -> bool {
+    match family {
+        Some(Family::V4) => address.is_ipv4(),
+        Some(Family::V6) => address.is_ipv6(),
+        None => true,
+    }
+}
+
+/// Forgets silent peers and renews our own entries, for ever.
+pub(super) async fn forget(relay: Arc<Relay>) {
+    loop {
+        tokio::time::sleep(ROUND).await;
+        let now = relay.tracker.now();
+        relay.tracker.each(|part| part.registry.expire(now)).for_each(drop);
+        if relay.answers {
+            relay
+                .bridge
+                .swarms()
+                .into_iter()
+                .for_each(|swarm| relay.tracker.enter(swarm));
+        }
+    }
+}
+
+/// A seed of no meaning. Without entropy the relay would not have started.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    let _ = getrandom::fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}

@@ -1,0 +1,275 @@
+//! The tracker over WebSocket: announces of web peers, and the offers and answers by which they meet.
+//!
+//! A socket may announce for many swarms; when it ends, its peers are forgotten at once. An idle socket holds no read buffer. Cost of an
+//! announce: one message for each offer handed on, its SDP copied and never read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::Receiver;
+use tombolo_core::event::{Torrent, Transport};
+use tombolo_core::key::{PeerId, SwarmKey};
+use tombolo_core::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure};
+use tombolo_core::tracker::registry::{Asker, Place, WebPeer};
+use tombolo_core::tracker::ws::{self, Offer, Reply, Request, Sdp, Signal};
+
+use super::{MAX_NUMWANT, OURSELVES};
+use crate::serve::Relay;
+use crate::serve::guard::Ends;
+use crate::serve::websocket::frame::{self, Decoder, Fault, Part, opcode};
+
+/// What one read takes in: most announces with their offers.
+const READ: usize = 16 << 10;
+
+/// A socket that says nothing for so long is asked whether it lives, and closed when it says nothing for as long again.
+const QUIET: Duration = Duration::from_secs(90);
+
+/// How long a write may take.
+const STALL: Duration = Duration::from_secs(20);
+
+/// Swarms that one socket may announce for.
+const MAX_SWARMS: usize = 1_000;
+
+/// One socket.
+struct Client {
+    relay: Arc<Relay>,
+    connection: u64,
+    /// What it has announced, to be forgotten with it.
+    announced: BTreeMap<SwarmKey, PeerId>,
+}
+
+/// Serves one socket until it ends. `read` is what came after the request.
+pub(crate) async fn serve(relay: Arc<Relay>, stream: TcpStream, read: Bytes, _ends: Ends) {
+    let connection = relay.tracker.next.fetch_add(1, Ordering::Relaxed);
+    let messages = relay.tracker.sockets.open(connection);
+    let mut client = Client {
+        relay,
+        connection,
+        announced: BTreeMap::new(),
+    };
+    talk(&mut client, stream, messages, BytesMut::from(&read[..])).await;
+    let tracker = &client.relay.tracker;
+    tracker.sockets.close(connection);
+    for (swarm, peer_id) in &client.announced {
+        tracker
+            .part(*swarm)
+            .registry
+            .leave(*swarm, *peer_id, Place::Web(connection));
+    }
+}
+
+/// Reads and writes until either end is done.
+async fn talk(client: &mut Client, mut stream: TcpStream, mut messages: Receiver<Bytes>, mut input: BytesMut) {
+    let (mut decoder, mut text) = (Decoder::new(ws::MAX_MESSAGE as u64), BytesMut::new());
+    let mut asked = false;
+    loop {
+        let mut replies = Vec::new();
+        let open = take_in(client, &mut decoder, (&mut input, &mut text), &mut replies);
+        if !replies.is_empty() && !write(&mut stream, &replies.concat()).await || !open {
+            let _ = stream.shutdown().await;
+            return;
+        }
+        tokio::select! {
+            readable = stream.readable() => {
+                input = BytesMut::with_capacity(READ);
+                match readable.and_then(|()| stream.try_read_buf(&mut input)) {
+                    Ok(0) => return,
+                    Ok(_) => asked = false,
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => input = BytesMut::new(),
+                    Err(_) => return,
+                }
+            }
+            message = messages.recv() => {
+                let Some(message) = message else { return };
+                if !write(&mut stream, &message).await {
+                    return;
+                }
+            }
+            () = tokio::time::sleep(QUIET) => {
+                if asked || !write(&mut stream, &frame::message(opcode::PING, b"")).await {
+                    return;
+                }
+                asked = true;
+            }
+        }
+    }
+}
+
+async fn write(stream: &mut TcpStream, bytes: &[u8]) -> bool {
+    matches!(tokio::time::timeout(STALL, stream.write_all(bytes)).await, Ok(Ok(())))
+}
+
+/// Decodes what has come; what is to be sent back at once is put to `replies`. False: the socket is to be closed.
+fn take_in(
+    client: &mut Client,
+    decoder: &mut Decoder,
+    (input, text): (&mut BytesMut, &mut BytesMut),
+    replies: &mut Vec<Bytes>,
+) -> bool {
+    loop {
+        match decoder.next(input) {
+            Ok(None) => return true,
+            Ok(Some(Part::Data { data, last, .. })) => {
+                if text.is_empty() {
+                    *text = data;
+                } else {
+                    text.extend_from_slice(&data);
+                }
+                if last {
+                    let whole = std::mem::take(text);
+                    client.message(&whole, replies);
+                }
+            }
+            Ok(Some(Part::Ping(payload))) => replies.push(frame::message(opcode::PONG, &payload)),
+            Ok(Some(Part::Pong)) => {}
+            Ok(Some(Part::Close(code))) => {
+                replies.push(frame::close(code.unwrap_or(1000), ""));
+                return false;
+            }
+            Err(fault @ (Fault::Protocol(_) | Fault::TooBig)) => {
+                replies.push(frame::close(fault.code(), fault.reason()));
+                return false;
+            }
+        }
+    }
+}
+
+fn framed(reply: &Reply<'_>) -> Bytes {
+    frame::message(opcode::TEXT, reply.encode().as_bytes())
+}
+
+impl Client {
+    /// Answers one message. A malformed one is refused and the socket stays: others of the same tab's torrents use it too.
+    fn message(&mut self, message: &[u8], replies: &mut Vec<Bytes>) {
+        let request = std::str::from_utf8(message).map_err(|_| String::from("not UTF-8"));
+        let request = request.and_then(|text| Request::decode(text).map_err(|error| error.to_string()));
+        match request {
+            Ok(Request::Announce(request, offers)) => self.announce(&request, &offers, replies),
+            Ok(Request::Answer { to, signal }) => self.answer(to, signal),
+            Ok(Request::Scrape(swarms)) => replies.push(framed(&self.scrape(&swarms))),
+            Err(reason) => replies.push(framed(&Reply::Failed(
+                None,
+                Failure {
+                    reason,
+                    retry_in_minutes: None,
+                },
+            ))),
+        }
+    }
+
+    fn announce(&mut self, request: &AnnounceRequest, offers: &[Offer<'_>], replies: &mut Vec<Bytes>) {
+        let tracker = &self.relay.tracker;
+        let stopped = request.event == AnnounceEvent::Stopped;
+        if stopped {
+            self.announced.remove(&request.swarm);
+        } else if self.announced.len() < MAX_SWARMS || self.announced.contains_key(&request.swarm) {
+            self.announced.insert(request.swarm, request.peer_id);
+        } else {
+            let failure = Failure {
+                reason: "too many swarms on one socket".into(),
+                retry_in_minutes: None,
+            };
+            replies.push(framed(&Reply::Failed(Some(request.swarm), failure)));
+            return;
+        }
+        let asker = Asker {
+            request,
+            place: Place::Web(self.connection),
+            numwant: offers.len().min(MAX_NUMWANT),
+            family: None,
+        };
+        let (counts, peers) = tracker.announce(&asker, |answer| (answer.counts, answer.web.clone()));
+        let reply = AnnounceReply {
+            interval: tracker.settings.interval,
+            complete: Some(counts.complete),
+            incomplete: Some(counts.incomplete),
+            ..AnnounceReply::default()
+        };
+        replies.push(framed(&Reply::Announced(request.swarm, reply)));
+        if !stopped {
+            self.hand_on(request, offers, &peers);
+        }
+    }
+
+    /// Hands the offers to peers, the first one to ourselves where we are in the swarm.
+    fn hand_on(&self, request: &AnnounceRequest, offers: &[Offer<'_>], peers: &[WebPeer]) {
+        let torrent = self.relay.bridge.find(request.swarm).filter(|_| self.relay.answers);
+        let mut offers = offers.iter();
+        if let Some(torrent) = torrent
+            && let Some(offer) = offers.next()
+        {
+            self.take(torrent, request, offer.clone());
+        }
+        let others = peers.iter().filter(|peer| peer.connection != OURSELVES);
+        for (offer, peer) in offers.zip(others) {
+            let Offer { id, sdp } = offer.clone();
+            let signal = Signal {
+                swarm: request.swarm,
+                from: request.peer_id,
+                offer: id,
+                sdp,
+            };
+            self.relay
+                .tracker
+                .sockets
+                .put(peer.connection, framed(&Reply::Offer(signal)));
+        }
+    }
+
+    /// Takes an offer for our own peer, unless that tab has a link with us for the torrent already.
+    fn take(&self, torrent: Torrent, request: &AnnounceRequest, offer: Offer<'_>) {
+        let (relay, connection) = (self.relay.clone(), self.connection);
+        let (swarm, peer_id, id, sdp) = (request.swarm, request.peer_id, offer.id, offer.sdp.text());
+        tokio::spawn(async move {
+            let linked = relay.shards.look(torrent, move |view| {
+                view.has_peer(torrent, peer_id, Transport::Wire) || view.has_peer(torrent, peer_id, Transport::Rtc)
+            });
+            if linked.await != Some(false) {
+                return;
+            }
+            if let Some(sdp) = relay.shards.answer_offer(torrent, sdp).await {
+                let signal = Signal {
+                    swarm,
+                    from: relay.shards.peer_id(),
+                    offer: id,
+                    sdp: Sdp::new(&sdp),
+                };
+                relay.tracker.sockets.put(connection, framed(&Reply::Answer(signal)));
+            }
+        });
+    }
+
+    /// Hands an answer to the peer that made the offer. One for us is about no offer of ours.
+    fn answer(&self, to: PeerId, signal: Signal<'_>) {
+        let tracker = &self.relay.tracker;
+        let connection = tracker.part(signal.swarm).registry.connection(signal.swarm, to);
+        if let Some(connection) = connection.filter(|connection| *connection != OURSELVES) {
+            tracker.sockets.put(connection, framed(&Reply::Answer(signal)));
+        }
+    }
+
+    fn scrape(&self, swarms: &[SwarmKey]) -> Reply<'static> {
+        let tracker = &self.relay.tracker;
+        if !swarms.is_empty() {
+            return Reply::Scraped(swarms.iter().map(|swarm| (*swarm, tracker.scrape(*swarm))).collect());
+        }
+        match tracker.scrape_all() {
+            Some(all) => Reply::Scraped(all),
+            None => {
+                let reason = String::from("name the swarms to scrape by info_hash");
+                Reply::Failed(
+                    None,
+                    Failure {
+                        reason,
+                        retry_in_minutes: None,
+                    },
+                )
+            }
+        }
+    }
+}
