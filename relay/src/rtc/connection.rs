@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::peer_connection::{
@@ -108,7 +107,6 @@ pub(super) struct Connection {
     /// Taken when the connection begins to close.
     permit: Mutex<Option<OwnedSemaphorePermit>>,
     shared: Arc<Shared>,
-    runtime: Handle,
     /// Whether the offer was ours.
     offered: bool,
     /// Open channels.
@@ -138,7 +136,6 @@ impl Connection {
             own,
             permit: Mutex::new(Some(permit)),
             shared,
-            runtime: Handle::current(),
             offered,
             channels: AtomicUsize::new(0),
             message: AtomicUsize::new(0),
@@ -251,7 +248,7 @@ impl Connection {
         self.events.ended.send_replace(true);
         self.port.close(&self.inbox);
         let peer = self.peer.clone();
-        self.runtime.spawn(async move {
+        self.shared.runtime.spawn(async move {
             // Tells the peer, then stops the driver; errors mean that it has stopped already.
             let _ = peer.close().await;
             drop(permit);

@@ -25,6 +25,7 @@ use std::time::Duration;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use webrtc::peer_connection::crypto::{self, RTCCryptoProvider};
@@ -41,8 +42,10 @@ use connection::{Connection, Events, First, Parts};
 use port::Port;
 use runtime::{LinkRuntime, Pulse};
 
+/// A PIECE message with a block of 16 KiB: what nearly all bytes travel in.
+const PIECE: usize = 13 + (16 << 10);
 /// The bound on messages: larger ones bring no speed, and every message that waits for a slow consumer may be so large.
-const MESSAGE: usize = 64 << 10;
+const MESSAGE: usize = 4 * PIECE;
 /// SCTP packets on loopback: what Chromium takes in one DTLS record. Elsewhere the stack's own bound holds, which passes
 /// every path that IPv6 may use.
 const LOOPBACK_PACKET: u32 = 2000;
@@ -136,6 +139,7 @@ impl Default for Options {
 /// What all connections have in common.
 struct Shared {
     options: Options,
+    runtime: Handle,
     port: Arc<Port>,
     crypto: Arc<dyn RTCCryptoProvider>,
     certificate: RTCCertificate,
@@ -231,11 +235,13 @@ pub struct Rtc {
 }
 
 impl Rtc {
-    /// Binds the addresses; port 0 takes any free one. Must be called within a tokio runtime.
+    /// Binds the addresses; port 0 takes any free one. Must be called within a tokio runtime, which then runs all
+    /// connections, wherever they are made.
     ///
     /// # Errors
     /// `Bind` when an address cannot be bound, `Stack` when there is no entropy.
     pub fn bind(addresses: &[SocketAddr], options: Options) -> Result<Self, Error> {
+        let runtime = Handle::current();
         let port = Port::bind(addresses).map_err(Error::Bind)?;
         let stack = |error: &dyn fmt::Display| Error::Stack(error.to_string());
         let crypto = crypto::default_provider().map_err(|error| stack(&error))?;
@@ -249,6 +255,7 @@ impl Rtc {
         let places = Arc::new(Semaphore::new(options.connections));
         let shared = Arc::new(Shared {
             options,
+            runtime,
             port,
             crypto,
             certificate,
@@ -332,7 +339,7 @@ impl Rtc {
         let port = shared.port.clone();
         let inbox = port.open(&fragment);
         let runtime = LinkRuntime {
-            handle: tokio::runtime::Handle::current(),
+            handle: shared.runtime.clone(),
             port: port.clone(),
             inbox: inbox.clone(),
             apart,

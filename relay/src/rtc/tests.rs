@@ -100,7 +100,7 @@ async fn a_slow_consumer_stops_the_sender() {
     let (ours, theirs) = pair(&a, &b).await;
     let (block, mut sent, mut last) = (Bytes::from(vec![7; 64 << 10]), 0, Instant::now());
     // The bound of the stack's two queues of 256 messages, the receive window, and the send window.
-    let bound = 2 * 256 * (64 << 10) + (1 << 20) + window::SMALLEST;
+    let bound = 2 * 256 * MESSAGE + (1 << 20) + window::SMALLEST;
     while last.elapsed() < Duration::from_secs(1) {
         match timeout(Duration::from_secs(1), ours.writable()).await {
             Ok(room) => {
