@@ -154,6 +154,11 @@ impl Content {
         Ok(Self { creator, base })
     }
 
+    /// The folder that the content is in.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.base.parent().unwrap_or(&self.base).to_owned()
+    }
+
     /// Hashes the content and makes the .torrent.
     pub(super) fn torrent(&self, threads: usize, quiet: bool) -> Result<Vec<u8>, Failure> {
         let layout = self.creator.layout()?;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tombolo_core::event::Source;
-use tombolo_core::key::InfoHashes;
 use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::{MAX_METAINFO, Metainfo};
 
@@ -58,14 +57,6 @@ pub(super) fn read_source(text: &OsStr) -> Result<Source, Failure> {
     match as_magnet(text) {
         Some(link) => Ok(Source::Magnet(Magnet::parse(link)?)),
         None => Ok(Source::Metainfo(Arc::new(read_torrent(Path::new(text))?))),
-    }
-}
-
-/// The info-hashes of what names a torrent.
-pub(super) fn hashes(source: &Source) -> InfoHashes {
-    match source {
-        Source::Metainfo(metainfo) => metainfo.hashes,
-        Source::Magnet(magnet) => magnet.hashes,
     }
 }
 

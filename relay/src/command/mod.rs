@@ -5,13 +5,23 @@
 
 mod bar;
 mod check;
+mod control;
 mod create;
 mod failure;
+mod get;
 mod input;
+mod listener;
+mod network;
+mod node;
 mod output;
+mod peer;
+mod progress;
 mod raw;
+mod seed;
 mod serve;
 mod show;
+mod signals;
+mod trade;
 mod units;
 
 use std::process::ExitCode;
@@ -32,6 +42,12 @@ struct Tombolo {
 enum Command {
     /// Make a .torrent of a file or a folder
     Create(create::Create),
+    /// Fetch a torrent
+    Get(get::Get),
+    /// Offer content that is there
+    Seed(seed::Seed),
+    /// Trade a torrent under the control of another program
+    Peer(peer::Peer),
     /// Show what a .torrent or a magnet link says
     Show(show::Show),
     /// Check whether a folder holds a torrent's content
@@ -53,6 +69,9 @@ pub fn run() -> ExitCode {
     };
     let (json, ended) = match &command {
         Command::Create(create) => (create.json, create.run().map(|()| ExitCode::SUCCESS)),
+        Command::Get(get) => (get.json, get.run()),
+        Command::Seed(seed) => (seed.json, seed.run()),
+        Command::Peer(peer) => (true, peer.run()),
         Command::Show(show) => (show.json, show.run().map(|()| ExitCode::SUCCESS)),
         Command::Check(check) => (check.json, check.run()),
         Command::Serve(args) => return serve::run(args),

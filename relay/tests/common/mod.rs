@@ -1,6 +1,8 @@
 //! What the tests of the commands share: running the binary, making torrents.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod running;
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -45,7 +45,7 @@ impl Sample {
         };
         let plan = Plan::new(files.iter().map(entry).collect());
         let layout = Layout::new(bytes.len() as u64, piece_length).unwrap();
-        let digests = bytes.chunks(piece_length as usize).flat_map(|piece| digest(piece));
+        let digests = bytes.chunks(piece_length as usize).flat_map(digest);
         let digests = digests.collect::<Vec<u8>>().into();
         let content = Content { plan, layout, digests };
         Self { content, bytes }

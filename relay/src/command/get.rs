@@ -1,0 +1,44 @@
+//! `tombolo get`: fetches a torrent, and ends when all of it is there.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::input;
+use super::network::Network;
+use super::trade::{self, Orders};
+
+/// The arguments of `get`.
+#[derive(Args, Debug)]
+pub(super) struct Get {
+    /// A .torrent, a magnet link or an info-hash
+    #[arg(value_name = "TORRENT|MAGNET")]
+    source: OsString,
+    /// The folder to put the content in
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    network: Network,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Get {
+    /// Runs the command.
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let source = input::read_source(&self.source)?;
+        let settings = self.network.settings(source, self.out.clone(), true)?;
+        let orders = Orders {
+            json: self.json,
+            seed: false,
+            once: true,
+            ready: None,
+            control: None,
+        };
+        trade::run(settings, orders)
+    }
+}

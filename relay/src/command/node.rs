@@ -1,0 +1,207 @@
+//! One torrent and the peer that trades it: what `get`, `seed` and `peer` have in common.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tombolo_core::config::Config;
+use tombolo_core::event::{Add, Event, Mode, Report, Source, Torrent};
+use tombolo_core::layout::Layout;
+use tombolo_core::status::Status;
+use tombolo_core::swarm::Priority;
+
+use super::failure::Failure;
+use super::input;
+use crate::outside;
+use crate::rtc::{Options, Rtc};
+use crate::shard::{Endpoint, ShardConfig};
+use crate::shards::{Reports, Shards};
+use crate::storage::Policy;
+
+/// Links of one torrent.
+const MAX_PEERS: usize = 200;
+
+/// The same without limits.
+const MANY_PEERS: usize = 2_000;
+
+/// What a node is started with.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// What to trade.
+    pub(super) source: Source,
+    /// Where the content is, or is to be.
+    pub(super) dir: PathBuf,
+    /// Whether anything may be written there.
+    pub(super) writable: bool,
+    /// Whether TCP is used.
+    pub(super) tcp: bool,
+    /// Where to take TCP connections.
+    pub(super) listen: Option<SocketAddr>,
+    /// Where to have WebRTC; without it there is none.
+    pub(super) rtc: Option<SocketAddr>,
+    /// Trackers instead of the torrent's own.
+    pub(super) trackers: Option<Vec<String>>,
+    /// Peers known beforehand.
+    pub(super) peers: Vec<SocketAddr>,
+    /// Whether loopback and private addresses are talked to.
+    pub(super) allow_local: bool,
+    /// Bytes a second, up and down.
+    pub(super) limits: (Option<u64>, Option<u64>),
+    /// Whether many more peers are taken than a person's computer should.
+    pub(super) unlimited: bool,
+    /// Threads for hashing and the disk.
+    pub(super) threads: usize,
+}
+
+/// A running node.
+pub(super) struct Node {
+    shards: Shards,
+    /// What happens.
+    pub(super) reports: Reports,
+    torrent: Torrent,
+    /// The TCP port, or that of WebRTC where there is no TCP.
+    pub(super) port: u16,
+}
+
+impl Node {
+    /// Starts, within a runtime.
+    ///
+    /// # Errors
+    /// An address cannot be listened at, the torrent cannot be traded yet, or there are no threads.
+    pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
+        if let Source::Metainfo(metainfo) = &settings.source {
+            input::require_v1(metainfo)?;
+        }
+        let listener = match settings.listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let rtc = settings
+            .rtc
+            .map(|address| bind_rtc(address, settings.allow_local))
+            .transpose()?;
+        let tcp_port = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let rtc_port = rtc.as_ref().and_then(|rtc| rtc.local_addresses().first().copied());
+        let port = tcp_port.map_or(0, |address| address.port());
+        let config = config(&settings, port, rtc)?;
+        let (shards, reports) = Shards::start(&config, 1).map_err(|error| Failure::io("cannot start", &error))?;
+        let torrent = shards.add(|torrent| add(torrent, settings));
+        // The only torrent of new shards: it cannot be there already.
+        let torrent = torrent.unwrap_or_else(|torrent| torrent);
+        if let Some(listener) = listener {
+            tokio::spawn(shards.clone().listen(listener));
+        }
+        Ok(Self {
+            shards,
+            reports,
+            torrent,
+            port: tcp_port.or(rtc_port).map_or(0, |address| address.port()),
+        })
+    }
+
+    /// How the torrent is doing, and its layout once that is known.
+    pub(super) async fn status(&self) -> Option<(Status, Option<Layout>)> {
+        let torrent = self.torrent;
+        let look = self.shards.look(torrent, move |view| {
+            let status = view.session.status(view.now, torrent)?;
+            let layout = view.session.metainfo(torrent).map(|metainfo| metainfo.layout);
+            Some((status, layout))
+        });
+        look.await.flatten()
+    }
+
+    /// Tells the torrent of a peer.
+    pub(super) fn connect(&self, peer: SocketAddr) {
+        self.shards.send(self.torrent, Event::Peers(self.torrent, vec![peer]));
+    }
+
+    /// The next thing that happens.
+    pub(super) async fn report(&mut self) -> Option<Report> {
+        self.reports.recv().await.map(|(_, report)| report)
+    }
+
+    /// Tells trackers, writes out what is to be remembered, ends.
+    pub(super) async fn stop(&self) {
+        self.shards.stop().await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::io(format!("cannot listen at {address}"), &error))
+}
+
+fn bind_rtc(address: SocketAddr, allow_local: bool) -> Result<Arc<Rtc>, Failure> {
+    let options = Options {
+        allow_local,
+        ..Options::default()
+    };
+    match Rtc::bind(&[address], options) {
+        Ok(rtc) => Ok(Arc::new(rtc)),
+        Err(crate::rtc::Error::Bind(error)) => Err(Failure::io(format!("cannot listen at {address}"), &error)),
+        Err(error) => Err(Failure::running("rtc", error.to_string())),
+    }
+}
+
+fn config(settings: &Settings, port: u16, rtc: Option<Arc<Rtc>>) -> Result<ShardConfig, Failure> {
+    let (up, down) = settings.limits;
+    let peer_id = crate::serve::peer_id().map_err(|error| Failure::io("no randomness", &error))?;
+    Ok(ShardConfig {
+        session: Config {
+            peer_id,
+            port,
+            dials: settings.tcp,
+            offers: rtc.is_some(),
+            max_peers: if settings.unlimited { MANY_PEERS } else { MAX_PEERS },
+            up,
+            down,
+            ..Config::default()
+        },
+        storage: Policy::Files {
+            dir: settings.dir.clone(),
+            writable: settings.writable,
+        },
+        disk_threads: settings.threads,
+        outside: outside::Policy {
+            allow_local: settings.allow_local,
+        },
+        tcp: settings.tcp,
+        rtc: rtc.map(|rtc| Endpoint {
+            rtc,
+            runtime: Handle::current(),
+        }),
+        allow_local: settings.allow_local,
+    })
+}
+
+fn add(torrent: Torrent, settings: Settings) -> Add {
+    Add {
+        torrent,
+        priorities: priorities(&settings.source),
+        source: settings.source,
+        mode: Mode::Whole,
+        trackers: settings.trackers,
+        peers: settings.peers,
+    }
+}
+
+/// The files that a magnet link selects (BEP 53); all where it says nothing.
+fn priorities(source: &Source) -> Vec<Priority> {
+    let Source::Magnet(magnet) = source else {
+        return Vec::new();
+    };
+    let Some(selected) = &magnet.select_only else {
+        return Vec::new();
+    };
+    let count = tombolo_core::magnet::MAX_SELECTED as usize;
+    let mut priorities = vec![Priority::Skip; count];
+    for &file in selected {
+        if let Some(priority) = priorities.get_mut(file as usize) {
+            *priority = Priority::Normal;
+        }
+    }
+    priorities
+}

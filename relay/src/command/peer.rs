@@ -1,0 +1,128 @@
+//! `tombolo peer`: a peer under outside control, for measurements and conformance tests.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use tombolo_core::event::Source;
+
+use super::failure::Failure;
+use super::network::trackers;
+use super::node::Settings;
+use super::trade::{self, Orders, Ready};
+use super::units::parse_size;
+use super::{control, input};
+use crate::system;
+
+/// The arguments of `peer`.
+#[derive(Args, Debug)]
+pub(super) struct Peer {
+    /// Whether the content is there already
+    #[arg(long)]
+    role: Role,
+    /// A .torrent, a magnet link or an info-hash
+    #[arg(long, value_name = "FILE|MAGNET")]
+    torrent: OsString,
+    /// The folder of the content
+    #[arg(long)]
+    dir: PathBuf,
+    /// Where to listen; port 0 is any free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: SocketAddr,
+    /// Read JSON lines from stdin, print them to stdout
+    #[arg(long, required = true)]
+    json_control: bool,
+    /// The only transport used, both ways
+    #[arg(long, default_value = "tcp")]
+    transport: Transport,
+    /// Whether connections are encrypted
+    #[arg(long, default_value = "prefer")]
+    encryption: Encryption,
+    /// A tracker, instead of the torrent's own; may be repeated
+    #[arg(long, value_name = "URL")]
+    tracker: Vec<String>,
+    /// Ask no tracker
+    #[arg(long, conflicts_with = "tracker")]
+    no_trackers: bool,
+    /// Send at most so many bytes a second, to all peers together
+    #[arg(long, value_name = "BYTES_PER_S", value_parser = parse_size)]
+    up: Option<u64>,
+    /// Receive at most so many bytes a second, from all peers together
+    #[arg(long, value_name = "BYTES_PER_S", value_parser = parse_size)]
+    down: Option<u64>,
+    /// Threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// No limits on the number of peers
+    #[arg(long)]
+    no_limits: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Role {
+    Seeder,
+    Leecher,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Transport {
+    Tcp,
+    Utp,
+    Rtc,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Encryption {
+    Prefer,
+    Require,
+    Off,
+}
+
+impl Peer {
+    /// Runs the command.
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        if self.transport == Transport::Utp {
+            return Err(Failure::refused("unsupported", "uTP is not there yet"));
+        }
+        if self.encryption == Encryption::Require {
+            return Err(Failure::refused(
+                "unsupported",
+                "encryption is not there yet: it cannot be required",
+            ));
+        }
+        let source = input::read_source(&self.torrent)?;
+        let seed = self.role == Role::Seeder;
+        if seed && matches!(source, Source::Magnet(_)) {
+            return Err(Failure::refused("no-metadata", "a seeder needs the .torrent itself"));
+        }
+        let control = control::lines().map_err(|error| Failure::io("stdin", &error))?;
+        let orders = Orders {
+            json: true,
+            seed,
+            once: false,
+            ready: Some(Ready::new()),
+            control: Some(control),
+        };
+        trade::run(self.settings(source), orders)
+    }
+
+    fn settings(&self, source: Source) -> Settings {
+        let listens = |transport| (self.transport == transport).then_some(self.listen);
+        Settings {
+            source,
+            dir: self.dir.clone(),
+            writable: self.role == Role::Leecher,
+            tcp: self.transport == Transport::Tcp,
+            listen: listens(Transport::Tcp),
+            rtc: listens(Transport::Rtc),
+            trackers: trackers(&self.tracker, self.no_trackers),
+            peers: Vec::new(),
+            allow_local: true,
+            limits: (self.up, self.down),
+            unlimited: self.no_limits,
+            threads: self.threads.unwrap_or_else(system::threads).max(1),
+        }
+    }
+}

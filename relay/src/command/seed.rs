@@ -1,0 +1,83 @@
+//! `tombolo seed`: offers content that is there. Nothing is written.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+use tombolo_core::event::Source;
+use tombolo_core::magnet::Magnet;
+use tombolo_core::metainfo::Metainfo;
+
+use super::create::Content;
+use super::failure::Failure;
+use super::input;
+use super::network::Network;
+use super::trade::{self, Orders, Ready};
+
+/// The arguments of `seed`.
+#[derive(Args, Debug)]
+pub(super) struct Seed {
+    /// A file or folder, or the .torrent of content in `--dir`
+    #[arg(value_name = "PATH|FILE.torrent")]
+    path: OsString,
+    /// The folder that holds the content of a .torrent
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    dir: PathBuf,
+    #[command(flatten)]
+    network: Network,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Seed {
+    /// Runs the command.
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let path = Path::new(&self.path);
+        let is_torrent = path
+            .extension()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("torrent"));
+        let (metainfo, dir) = if is_torrent {
+            (input::read_torrent(path)?, self.dir.clone())
+        } else {
+            self.make(path)?
+        };
+        let ready = ready(&metainfo, self.network.trackers());
+        let source = Source::Metainfo(Arc::new(metainfo));
+        let orders = Orders {
+            json: self.json,
+            seed: true,
+            once: false,
+            ready: Some(ready),
+            control: None,
+        };
+        trade::run(self.network.settings(source, dir, false)?, orders)
+    }
+
+    /// The torrent of content that has none yet, and the folder it is in.
+    fn make(&self, path: &Path) -> Result<(Metainfo, PathBuf), Failure> {
+        let content = Content::find(path, None)?;
+        let bytes = content.torrent(self.network.threads(), self.json)?;
+        Ok((Metainfo::parse(&bytes.into())?, content.folder()))
+    }
+}
+
+/// What is printed beside the port.
+fn ready(metainfo: &Metainfo, trackers: Option<Vec<String>>) -> Ready {
+    let own = || metainfo.trackers.iter().flatten().cloned().collect();
+    let magnet = Magnet {
+        name: Some(metainfo.name.clone()),
+        trackers: trackers.unwrap_or_else(own),
+        ..Magnet::new(metainfo.hashes)
+    };
+    let mut ready = Ready::new();
+    let v1 = metainfo.hashes.v1().map(|hash| hash.to_string());
+    let v2 = metainfo.hashes.v2().map(|hash| hash.to_string());
+    ready.insert("info_hash_v1".into(), json!(v1));
+    ready.insert("info_hash_v2".into(), json!(v2));
+    ready.insert("magnet".into(), json!(magnet.to_string()));
+    ready
+}
