@@ -17,6 +17,7 @@ pub mod event;
 pub mod key;
 pub mod layout;
 pub mod magnet;
+pub mod map;
 pub mod metainfo;
 mod percent;
 pub mod rng;

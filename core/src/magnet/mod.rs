@@ -4,8 +4,8 @@
 //! and in the [`MAX_SELECTED`] indices it may select.
 
 use crate::key::{InfoHashV1, InfoHashV2, InfoHashes, hex, unhex};
+use crate::map::Set;
 use crate::percent;
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -209,7 +209,7 @@ fn expand(mut ranges: Vec<(u32, u32)>) -> Vec<u32> {
 
 /// A list without what it has twice, in order of first appearance.
 fn distinct<T: Ord + Clone>(list: Vec<T>) -> Vec<T> {
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     list.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }
 

@@ -1,12 +1,13 @@
 //! What all torrents of a session share: time, randomness, budgets, bans, and the queue of actions.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use core::net::{IpAddr, SocketAddr};
 
 use super::sockets::Sockets;
 use crate::config::Config;
 use crate::event::{Action, Dial, Job, Offer, Report, Torrent};
 use crate::key::PeerId;
+use crate::map::{Map, Set};
 use crate::rng::Rng;
 use crate::swarm::rate::Limiter;
 use crate::time::Time;
@@ -27,7 +28,7 @@ pub(crate) struct Context {
     pub(crate) bans: Bans,
     pub(crate) sockets: Sockets,
     actions: VecDeque<Action>,
-    owners: BTreeMap<u64, Torrent>,
+    owners: Map<u64, Torrent>,
     handles: u64,
 }
 
@@ -46,7 +47,7 @@ impl Context {
             bans: Bans::default(),
             sockets: Sockets::default(),
             actions: VecDeque::new(),
-            owners: BTreeMap::new(),
+            owners: Map::new(),
             handles: 0,
             config,
         }
@@ -139,9 +140,9 @@ impl Memory {
 /// peers share: there the one port and the peer id are.
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
-    addresses: BTreeSet<IpAddr>,
-    sockets: BTreeSet<SocketAddr>,
-    ids: BTreeSet<PeerId>,
+    addresses: Set<IpAddr>,
+    sockets: Set<SocketAddr>,
+    ids: Set<PeerId>,
 }
 
 impl Bans {
@@ -163,7 +164,7 @@ impl Bans {
     }
 }
 
-fn insert_bounded<T: Ord>(set: &mut BTreeSet<T>, item: T) {
+fn insert_bounded<T: Ord>(set: &mut Set<T>, item: T) {
     set.insert(item);
     if set.len() > MAX_BANS {
         set.pop_first();

@@ -7,11 +7,11 @@ pub(crate) mod context;
 mod observe;
 pub(crate) mod sockets;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::event::{Action, Add, Event, Link, Opened, Socket, Torrent};
+use crate::map::{Map, Set};
 use crate::slices::Slices;
 use crate::swarm::Swarm;
 use crate::swarm::reason::Reason;
@@ -22,13 +22,13 @@ use context::Context;
 /// All torrents of one shard, as one deterministic state machine. See [`crate::event`] for what goes in and out.
 pub struct Session {
     cx: Context,
-    swarms: BTreeMap<Torrent, Swarm>,
-    links: BTreeMap<Link, Torrent>,
+    swarms: Map<Torrent, Swarm>,
+    links: Map<Link, Torrent>,
     /// Torrents that an event touched since they were last settled.
     touched: Vec<Torrent>,
     /// When each torrent is due.
-    due: BTreeMap<Torrent, Time>,
-    timers: BTreeSet<(Time, Torrent)>,
+    due: Map<Torrent, Time>,
+    timers: Set<(Time, Torrent)>,
 }
 
 impl Session {
@@ -36,11 +36,11 @@ impl Session {
     pub fn new(config: Config, seed: u64) -> Self {
         Self {
             cx: Context::new(config, seed),
-            swarms: BTreeMap::new(),
-            links: BTreeMap::new(),
+            swarms: Map::new(),
+            links: Map::new(),
             touched: Vec::new(),
-            due: BTreeMap::new(),
-            timers: BTreeSet::new(),
+            due: Map::new(),
+            timers: Set::new(),
         }
     }
 
@@ -174,12 +174,12 @@ impl Session {
             _ => None,
         };
         let has = |swarm: &Swarm| named.is_some_and(|key| swarm.hashes.swarms().any(|swarm| swarm == key));
-        if let Some(torrent) = self
+        let torrent = self
             .swarms
             .iter()
             .find(|(_, swarm)| has(swarm))
-            .map(|(torrent, _)| *torrent)
-        {
+            .map(|(torrent, _)| *torrent);
+        if let Some(torrent) = torrent {
             self.with(torrent, |swarm, cx| swarm.tracker_message(cx, &url, message));
         }
     }

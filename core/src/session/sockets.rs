@@ -1,11 +1,11 @@
 //! The WebSockets to trackers: one for each URL, shared by all torrents, opened when there is something to say.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::context::Context;
 use crate::event::{Action, Socket};
+use crate::map::Map;
 
 /// Messages that wait for a WebSocket to open: more torrents than that announce again later.
 const MAX_WAITING: usize = 1_000;
@@ -13,8 +13,7 @@ const MAX_WAITING: usize = 1_000;
 /// The WebSockets to trackers.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
-    by_url: BTreeMap<String, Socket>,
-    lines: BTreeMap<Socket, Line>,
+    lines: Map<Socket, Line>,
 }
 
 #[derive(Debug)]
@@ -24,10 +23,20 @@ struct Line {
     waiting: Option<Vec<String>>,
 }
 
+impl Sockets {
+    /// The WebSocket to a URL.
+    fn of(&self, url: &str) -> Option<Socket> {
+        self.lines
+            .iter()
+            .find(|(_, line)| line.url == url)
+            .map(|(socket, _)| *socket)
+    }
+}
+
 impl Context {
     /// Sends a message to the tracker at `url`, connecting first where needed.
     pub(crate) fn send_text(&mut self, url: &str, text: String) {
-        if let Some(socket) = self.sockets.by_url.get(url).copied() {
+        if let Some(socket) = self.sockets.of(url) {
             match self.sockets.lines.get_mut(&socket) {
                 Some(Line {
                     waiting: Some(waiting), ..
@@ -38,7 +47,6 @@ impl Context {
             return;
         }
         let socket = Socket(self.unique());
-        self.sockets.by_url.insert(url.to_string(), socket);
         self.sockets.lines.insert(
             socket,
             Line {
@@ -53,9 +61,8 @@ impl Context {
     pub(crate) fn send_text_if_open(&mut self, url: &str, text: String) {
         let line = self
             .sockets
-            .by_url
-            .get(url)
-            .and_then(|socket| Some((*socket, self.sockets.lines.get(socket)?)));
+            .of(url)
+            .and_then(|socket| Some((socket, self.sockets.lines.get(&socket)?)));
         if let Some((socket, Line { waiting: None, .. })) = line {
             self.act(Action::Text(socket, text));
         }
@@ -72,7 +79,6 @@ impl Context {
     /// A WebSocket is gone; its URL, if we knew it.
     pub(crate) fn disconnected(&mut self, socket: Socket) -> Option<String> {
         let line = self.sockets.lines.remove(&socket)?;
-        self.sockets.by_url.remove(&line.url);
         Some(line.url)
     }
 

@@ -3,7 +3,6 @@
 //! A block is kept as the slices of the buffers it came in. After a failure each block's digest and sender are kept until the piece
 //! is whole again; the blocks that then differ name the culprits.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -12,6 +11,7 @@ use sha1::{Digest, Sha1};
 use crate::event::{Link, Transport};
 use crate::key::PeerId;
 use crate::layout::{Block, Piece};
+use crate::map::Map;
 use crate::slices::Slices;
 
 /// Failed pieces whose digests are kept: a limit on what peers that send nothing but bad data can make us remember.
@@ -36,8 +36,8 @@ pub(crate) struct Finished {
 /// The pieces on their way in.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
-    open: BTreeMap<Piece, Vec<Option<(Slices, Source)>>>,
-    suspects: BTreeMap<Piece, Vec<Vec<([u8; 20], Source)>>>,
+    open: Map<Piece, Vec<Option<(Slices, Source)>>>,
+    suspects: Map<Piece, Vec<Vec<([u8; 20], Source)>>>,
 }
 
 impl Finished {
@@ -69,8 +69,7 @@ impl Assembly {
     pub(crate) fn put(&mut self, block: Block, blocks: u32, data: Slices, from: Source) {
         let filling = self
             .open
-            .entry(block.piece)
-            .or_insert_with(|| alloc::vec![None; blocks as usize]);
+            .get_or_insert_with(block.piece, || alloc::vec![None; blocks as usize]);
         if let Some(place) = filling.get_mut(block.number as usize) {
             *place = Some((data, from));
         }
@@ -101,8 +100,7 @@ impl Assembly {
         }
         if senders.len() > 1 {
             self.suspects
-                .entry(finished.piece)
-                .or_default()
+                .get_or_insert_with(finished.piece, Vec::new)
                 .push(finished.digests().collect());
             if self.suspects.len() > MAX_SUSPECT_PIECES {
                 self.suspects.pop_first();

@@ -3,11 +3,10 @@
 //! To web peers the bridge promises what it holds or can fetch from native peers, and the other way round. Who knows neither the
 //! fast extension (BEP 6) nor don't-have (BEP 54) cannot be told otherwise later, so is promised only what is held.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-
 use super::peer::Peer;
 use crate::bits::Bits;
 use crate::layout::Piece;
+use crate::map::{Map, Set};
 use crate::time::Time;
 
 /// The bridge's side of a torrent.
@@ -16,10 +15,10 @@ pub(crate) struct Bridge {
     prefetch: bool,
     filling: bool,
     /// Pieces that peers wait for, and how many requests wait.
-    wanted: BTreeMap<Piece, u32>,
+    wanted: Map<Piece, u32>,
     /// When each cached piece was last asked for, and its length.
-    used: BTreeMap<Piece, (Time, u32)>,
-    oldest: BTreeSet<(Time, Piece)>,
+    used: Map<Piece, (Time, u32)>,
+    oldest: Set<(Time, Piece)>,
     cached: u64,
     /// What native peers have, and what web peers have, as far as they are no relays.
     pub(crate) native: Bits,
@@ -33,9 +32,9 @@ impl Bridge {
         Self {
             prefetch,
             filling: prefetch,
-            wanted: BTreeMap::new(),
-            used: BTreeMap::new(),
-            oldest: BTreeSet::new(),
+            wanted: Map::new(),
+            used: Map::new(),
+            oldest: Set::new(),
             cached: 0,
             native: Bits::new(pieces),
             web: Bits::new(pieces),
@@ -76,7 +75,7 @@ impl Bridge {
 
     /// A request waits for a piece that is not here; true if it is the first.
     pub(crate) fn want(&mut self, piece: Piece) -> bool {
-        let count = self.wanted.entry(piece).or_insert(0);
+        let count = self.wanted.get_or_insert_with(piece, || 0);
         *count += 1;
         *count == 1
     }

@@ -1,6 +1,5 @@
 //! What a torrent is once its metainfo is known: its pieces, held, coming in and wanted.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -13,6 +12,7 @@ use super::window::Window;
 use crate::bits::Bits;
 use crate::event::{Job, Mode};
 use crate::layout::{Block, Layout, Piece, Range};
+use crate::map::Map;
 use crate::metainfo::Metainfo;
 use crate::session::context::Context;
 
@@ -30,10 +30,10 @@ pub(crate) struct Content {
     pub(crate) window: Option<Window>,
     /// Pieces that storage may hold and that wait to be checked.
     pub(crate) unchecked: Bits,
-    pub(crate) checking: BTreeMap<Job, Piece>,
-    pub(crate) hashing: BTreeMap<Job, Finished>,
-    pub(crate) storing: BTreeMap<Job, Piece>,
-    pub(crate) loading: BTreeMap<Job, Range>,
+    pub(crate) checking: Map<Job, Piece>,
+    pub(crate) hashing: Map<Job, Finished>,
+    pub(crate) storing: Map<Job, Piece>,
+    pub(crate) loading: Map<Job, Range>,
     /// Verified bytes.
     pub(crate) have: u64,
     pub(crate) hash_failures: u64,
@@ -58,10 +58,10 @@ impl Content {
             restored: false,
             window: None,
             unchecked: Bits::new(layout.pieces()),
-            checking: BTreeMap::new(),
-            hashing: BTreeMap::new(),
-            storing: BTreeMap::new(),
-            loading: BTreeMap::new(),
+            checking: Map::new(),
+            hashing: Map::new(),
+            storing: Map::new(),
+            loading: Map::new(),
             have: 0,
             hash_failures: 0,
             complete: false,

@@ -1,10 +1,10 @@
 //! Which addresses to connect to, and when: few attempts at a time, failed ones later and later.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use crate::event::{Dial, Link};
+use crate::map::Map;
 use crate::rng::Rng;
 use crate::time::{Span, Time};
 
@@ -23,8 +23,8 @@ const MAX_FAILURES: u32 = 6;
 /// The addresses known in one torrent.
 #[derive(Debug, Default)]
 pub(crate) struct Dialer {
-    known: BTreeMap<SocketAddr, Known>,
-    dials: BTreeMap<Dial, SocketAddr>,
+    known: Map<SocketAddr, Known>,
+    dials: Map<Dial, SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Dialer {
     pub(crate) fn add(&mut self, address: SocketAddr, now: Time) {
         let usable = address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast();
         if usable && (self.known.len() < MAX_KNOWN || self.known.contains_key(&address)) {
-            self.known.entry(address).or_insert(Known {
+            self.known.get_or_insert_with(address, || Known {
                 failures: 0,
                 next: now,
                 state: State::Idle,
@@ -116,7 +116,8 @@ impl Dialer {
     /// A link is gone. One that was `useful` may be had again soon.
     pub(crate) fn unlink(&mut self, link: Link, useful: bool, now: Time) {
         let linked = |(address, known): (&SocketAddr, &Known)| (known.state == State::Linked(link)).then_some(*address);
-        if let Some(address) = self.known.iter().find_map(linked) {
+        let address = self.known.iter().find_map(linked);
+        if let Some(address) = address {
             if let (true, Some(known)) = (useful, self.known.get_mut(&address)) {
                 known.failures = 0;
             }

@@ -3,7 +3,6 @@
 //! Parts are asked of all peers that claim the same size. When the whole does not match the info-hash, nobody knows who lied:
 //! from then on one peer alone is asked for everything, and who then fails is guilty.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use sha2::Sha256;
 
 use crate::event::Link;
 use crate::key::{InfoHashV1, InfoHashV2, InfoHashes};
+use crate::map::Set;
 use crate::time::{Span, Time};
 use crate::wire::metadata::{self, MAX_METADATA};
 
@@ -31,7 +31,7 @@ pub(crate) struct MetadataFetch {
     /// Whole metadata was wrong once: only one peer at a time is trusted.
     burnt: bool,
     /// Peers that do not have it, or sent it wrong.
-    useless: BTreeSet<Link>,
+    useless: Set<Link>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -127,7 +127,7 @@ impl MetadataFetch {
     /// Lets others be asked for parts that take too long; true if there was one.
     pub(crate) fn expire(&mut self, now: Time) -> bool {
         let mut expired = false;
-        let mut late = BTreeSet::new();
+        let mut late = Set::new();
         for part in self.parts.iter_mut().filter(|part| part.data.is_none()) {
             part.asked.retain(|(by, at)| {
                 let fresh = now.since(*at) < TIMEOUT;
@@ -137,7 +137,7 @@ impl MetadataFetch {
                 fresh
             });
         }
-        for link in late {
+        for &link in late.iter() {
             expired = true;
             if self.solo == Some(link) {
                 self.solo = None;

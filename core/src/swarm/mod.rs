@@ -27,7 +27,6 @@ mod storage;
 mod tick;
 mod upload;
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -37,6 +36,7 @@ pub use picker::Priority;
 use crate::event::{Action, Add, Link, Mode, Opened, Origin, Report, Source, Torrent};
 use crate::key::InfoHashes;
 use crate::layout::Piece;
+use crate::map::Map;
 use crate::metainfo::Metainfo;
 use crate::session::context::Context;
 use crate::status::Traffic;
@@ -61,7 +61,7 @@ pub(crate) struct Swarm {
     /// What it is, once the metainfo is known.
     pub(crate) content: Option<Content>,
     pub(crate) metadata: MetadataFetch,
-    pub(crate) peers: BTreeMap<Link, Peer>,
+    pub(crate) peers: Map<Link, Peer>,
     /// The peer of each slot: slots are the picker's names for links.
     slots: Vec<Option<Link>>,
     dirty: Vec<Link>,
@@ -102,7 +102,7 @@ impl Swarm {
             priorities: add.priorities,
             content: None,
             metadata: MetadataFetch::default(),
-            peers: BTreeMap::new(),
+            peers: Map::new(),
             slots: Vec::new(),
             dirty: Vec::new(),
             dialer: Dialer::default(),
@@ -199,7 +199,8 @@ impl Swarm {
         if cx.bans.bans_peer(id, opened.address) {
             return Err(Reason::Banned);
         }
-        if let Some(other) = self.peers.values().find(|peer| peer.id == id) {
+        let other = self.peers.values().find(|peer| peer.id == id);
+        if let Some(other) = other {
             let ours_is_lower = cx.config.peer_id < id;
             let crossed = other.inbound != inbound;
             if !(crossed && inbound != ours_is_lower) {
@@ -369,7 +370,7 @@ impl Swarm {
     }
 
     fn touch_where(&mut self, which: impl Fn(&Peer) -> bool) {
-        for (link, peer) in &mut self.peers {
+        for (link, peer) in self.peers.iter_mut() {
             if !peer.dirty && which(peer) {
                 peer.dirty = true;
                 self.dirty.push(*link);

@@ -84,7 +84,7 @@ impl Swarm {
 
     /// A piece is held now: everybody is told.
     pub(super) fn promise_piece(&mut self, piece: Piece) {
-        for (link, peer) in &mut self.peers {
+        for (link, peer) in self.peers.iter_mut() {
             if peer
                 .promised
                 .as_mut()

@@ -1,10 +1,10 @@
 //! What was read from storage for uploads: a small cache of spans, so that the sixteen requests that follow each other into one
 //! span cost one read.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::layout::{Layout, Piece, Range};
+use crate::map::Map;
 use crate::slices::Slices;
 use crate::time::Time;
 
@@ -17,7 +17,7 @@ const LIMIT: usize = 8 << 20;
 /// The spans of one torrent.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
-    spans: BTreeMap<(Piece, u32), Span>,
+    spans: Map<(Piece, u32), Span>,
     bytes: usize,
 }
 
@@ -102,11 +102,8 @@ impl Reads {
 
     /// The piece is no longer held.
     pub(crate) fn forget(&mut self, piece: Piece) {
-        let spans: Vec<_> = self
-            .spans
-            .range((piece, 0)..=(piece, u32::MAX))
-            .map(|(key, _)| *key)
-            .collect();
+        let of_piece = self.spans.from(&(piece, 0)).take_while(|((of, _), _)| *of == piece);
+        let spans: Vec<_> = of_piece.map(|(key, _)| *key).collect();
         for key in spans {
             self.remove(key);
         }

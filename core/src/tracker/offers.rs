@@ -1,12 +1,12 @@
 //! WebRTC connections being negotiated for one torrent: offers of ours, each sent to one tracker, and offers of others that we answer.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::ws::OfferId;
 use crate::event::Offer;
 use crate::key::PeerId;
+use crate::map::Map;
 use crate::time::{Span, Time};
 
 /// Offers that one announce brings along. WebTorrent's clients bring as many.
@@ -21,8 +21,8 @@ const WAITING: Span = Span::from_secs(50);
 /// The connections being negotiated.
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
-    ours: BTreeMap<Offer, Ours>,
-    theirs: BTreeMap<Offer, Theirs>,
+    ours: Map<Offer, Ours>,
+    theirs: Map<Offer, Theirs>,
 }
 
 #[derive(Debug)]

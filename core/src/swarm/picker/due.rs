@@ -5,10 +5,9 @@
 //! urgent and all its missing blocks are asked for, else in neither. Every change costs O(log of the pieces with a
 //! deadline); without any, nothing.
 
+use crate::map::{Map, Set};
 use crate::time::{Span, Time};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::ops::Bound::{Excluded, Unbounded};
 
 /// How far a deadline of the window may be off.
 const SLACK: Span = Span::from_millis(250);
@@ -43,9 +42,9 @@ pub(super) type Place = (Tier, Time, u32);
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Due {
-    entries: BTreeMap<u32, Entry>,
-    ready: BTreeSet<Place>,
-    busy: BTreeSet<(Time, u32)>,
+    entries: Map<u32, Entry>,
+    ready: Set<Place>,
+    busy: Set<(Time, u32)>,
 }
 
 impl Entry {
@@ -140,17 +139,15 @@ impl Due {
     /// The next piece of a tier with a free block, by deadline.
     pub(super) fn next_ready(&self, tier: Tier, after: Option<Place>) -> Option<Place> {
         let from = after.unwrap_or((tier, Time::ZERO, 0));
-        let start = if after.is_some() {
-            Excluded(from)
-        } else {
-            core::ops::Bound::Included(from)
-        };
-        let next = self.ready.range((start, Unbounded)).next().copied()?;
+        let next = self.ready.from(&from).find(|&&place| Some(place) != after).copied()?;
         (next.0 == tier).then_some(next)
     }
 
     /// The urgent pieces that are wholly asked for and due by `by`, earliest first.
     pub(super) fn busy(&self, by: Time) -> impl Iterator<Item = u32> + '_ {
-        self.busy.range(..=(by, u32::MAX)).map(|&(_, piece)| piece)
+        self.busy
+            .iter()
+            .take_while(move |(due, _)| *due <= by)
+            .map(|&(_, piece)| piece)
     }
 }
