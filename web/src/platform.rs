@@ -149,7 +149,7 @@ pub(crate) fn set_member(object: &JsValue, name: &str, value: &JsValue) {
 pub(crate) fn message(error: &JsValue) -> String {
     text_member(error, "message")
         .or_else(|| error.as_string())
-        .unwrap_or_else(|| format!("{error:?}"))
+        .unwrap_or_else(|| String::from("unknown error"))
 }
 
 /// Waits for a promise.

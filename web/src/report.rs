@@ -275,7 +275,7 @@ impl Core {
         report.push_str(&json::list(|l| {
             for event in &events {
                 l.list(|l| {
-                    l.number((event.at + offset).round());
+                    l.number((event.at + offset).round() as i64);
                     l.text(event.kind);
                     l.text(&event.text);
                 });
@@ -310,7 +310,7 @@ impl Core {
 fn counters(o: &mut json::Object<'_>, entry: &Entry, offset: f64) {
     o.object("t", |o| {
         for (name, at) in entry.timeline.times() {
-            o.float(name, ((at + offset) * 10.0).round() / 10.0);
+            o.float(name, at + offset);
         }
     });
     match entry.hashes {

@@ -1,7 +1,6 @@
 //! A torrent as the page draws it: numbers as JSON, and per-piece arrays of which only the changed range is sent.
 
 use js_sys::{Object, Uint8Array, Uint16Array};
-use serde_json::Value;
 use tombolo_core::event::{Torrent, Transport};
 use tombolo_core::key::hex;
 use tombolo_core::magnet::Magnet;
@@ -176,9 +175,7 @@ impl View<'_> {
             self.numbers(o);
             o.list("files", |l| self.files(l, metainfo));
             o.list("peers", |l| self.peers.iter().for_each(|peer| self.peer(l, peer)));
-            o.list("natives", |l| {
-                entry.relay.natives.iter().for_each(|native| l.raw(&native.to_string()))
-            });
+            o.raw("natives", entry.relay.natives_json());
             o.number("nativesKnown", entry.relay.known);
             o.list("trackers", |l| {
                 self.trackers.iter().for_each(|tracker| write_tracker(l, tracker))
@@ -249,7 +246,7 @@ impl View<'_> {
             o.number("known", relay.known);
         });
         step(relay.joined_at, "relay", joined);
-        let native = relay.natives.len();
+        let native = relay.native_count;
         let tabs = self.peers.iter().filter(|peer| kind(peer) == "tab").count();
         let peers = json::object(|o| {
             o.number("tabs", tabs);
@@ -275,7 +272,7 @@ impl View<'_> {
         }
         for (at, key, details) in steps {
             l.object(|o| {
-                o.number("at", (at - added).round());
+                o.number("at", (at - added).round() as i64);
                 o.text("key", key);
                 o.text("text", "");
                 o.raw("details", &details);
@@ -324,10 +321,8 @@ impl View<'_> {
         let left = status.wanted.saturating_sub(status.have_wanted);
         o.optional("eta", (status.down > 0 && left > 0).then(|| left.div_ceil(status.down)));
         let total = status.received.total();
-        o.optional(
-            "ratio",
-            (total > 0).then(|| round(status.sent.total() as f64 / total as f64)),
-        );
+        // Infinite, hence null, while nothing came.
+        o.float("ratio", status.sent.total() as f64 / total as f64);
         o.float("availability", f64::from(status.copies) / 1000.0);
         o.number("known", status.known);
         let order = match self.phase {
@@ -402,7 +397,7 @@ impl View<'_> {
                 if pieces == 0 {
                     0.0
                 } else {
-                    round(peer.pieces as f64 / pieces as f64)
+                    peer.pieces as f64 / pieces as f64
                 },
             );
             o.number("down", peer.down);
@@ -496,17 +491,6 @@ pub(crate) const fn priority_name(priority: Priority) -> &'static str {
 pub(crate) fn priority_of(name: &str) -> Option<Priority> {
     let all = [Priority::Skip, Priority::Low, Priority::Normal, Priority::High];
     all.into_iter().find(|priority| priority_name(*priority) == name)
-}
-
-/// Three decimals.
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-/// Keeps what of the relay's list is a list of objects.
-pub(crate) fn objects(list: &Value) -> Vec<Value> {
-    let items = list.as_array().into_iter().flatten();
-    items.filter(|item| item.is_object()).cloned().collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use web_sys::{MessageEvent, MessagePort};
 
 use crate::engine::Core;
 use crate::platform::{member, set_member, text_member};
-use crate::storage::{Reader, Task};
+use crate::storage::{Reader, Task, words};
 
 /// The most bytes given for one pull: large against the cost of a message, small against a seek.
 const CHUNK: u64 = 256 << 10;
@@ -184,7 +184,11 @@ impl Core {
             }
             Err(error) => {
                 let message = Object::new();
-                set_member(&message, "error", &format!("the file cannot be read: {error:?}").into());
+                set_member(
+                    &message,
+                    "error",
+                    &format!("the file cannot be read: {}", words(&error)).into(),
+                );
                 let _ = stream.port.post_message(&message);
                 self.close_stream(number);
             }

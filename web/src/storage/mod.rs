@@ -235,6 +235,14 @@ fn failed(task: &Task, error: StorageError) -> Outcome {
     }
 }
 
+/// A storage error in words.
+pub(crate) fn words(error: &StorageError) -> &str {
+    match error {
+        StorageError::Full => "there is no room left",
+        StorageError::Other(why) => why,
+    }
+}
+
 /// What the browser threw, as the session knows it.
 pub(crate) fn storage_error(error: &JsValue) -> StorageError {
     if text_member(error, "name").as_deref() == Some("QuotaExceededError") || !member(error, "quota").is_undefined() {

@@ -5,7 +5,8 @@
 //! torrent. A relay that is gone is tried again, later each time, by a random share sooner or later so that the tabs of a
 //! restarted relay do not come all at once.
 
-use serde_json::Value;
+mod poll;
+
 use tombolo_core::event::{Link, Torrent};
 use tombolo_core::key::hex;
 use wasm_bindgen_futures::spawn_local;
@@ -15,8 +16,7 @@ use crate::boot::Boot;
 use crate::engine::Core;
 use crate::entry::{Entry, Notice};
 use crate::json;
-use crate::platform::{self, Request, Timer};
-use crate::snapshot;
+use crate::platform::{self, Request, Timer, member, text_member};
 
 /// WebSocket close code of a relay that does not serve the torrent.
 const REFUSED: u16 = 4403;
@@ -87,14 +87,28 @@ pub(crate) struct RelayLink {
     polling: bool,
     /// When to try again, in ms.
     retry_at: Option<f64>,
-    /// Its native peers, as it tells them.
-    pub(crate) natives: Vec<Value>,
+    /// Its native peers, as it tells them: a JSON list, empty before it has.
+    natives: String,
+    /// How many those are.
+    pub(crate) native_count: usize,
     /// How many it knows.
     pub(crate) known: u64,
     /// What it sent to web peers, and how much of that out of its cache.
     sent: (u64, u64),
     /// The share of what it sends that comes out of its cache, from 0 to 1.
     pub(crate) cached_share: f64,
+}
+
+impl RelayLink {
+    /// Its native peers as a JSON list.
+    pub(crate) fn natives_json(&self) -> &str {
+        if self.natives.is_empty() { "[]" } else { &self.natives }
+    }
+
+    fn forget_natives(&mut self) {
+        self.natives.clear();
+        self.native_count = 0;
+    }
 }
 
 impl Relay {
@@ -325,7 +339,7 @@ impl Core {
             return;
         };
         entry.relay.retry_at = retry_at;
-        entry.relay.natives.clear();
+        entry.relay.forget_natives();
         if let Some(link) = entry.relay.link {
             self.drop_link(link);
         }
@@ -423,134 +437,14 @@ impl Core {
         let now = self.now;
         self.relay.timer.set(next, now);
     }
-
-    /// Asks the relay how its torrents are doing, or whether it lives.
-    pub(crate) fn poll_relay(&mut self) {
-        let joined = |entry: &&mut Entry| entry.relay.joined && !entry.relay.polling;
-        let mut asked = Vec::new();
-        for entry in self.torrents.values_mut().filter(joined) {
-            entry.relay.polling = true;
-            asked.push((entry.torrent, format!("/api/torrents/{}", hex(&entry.swarm().0))));
-        }
-        if asked.is_empty() {
-            self.ask_health();
-        }
-        for (torrent, path) in asked {
-            let Some(url) = self.relay.api(&path) else { continue };
-            let (handle, host) = (self.handle(), self.host.clone());
-            let asked_at = self.now;
-            spawn_local(async move {
-                let answer = host.request(get(&url)).await;
-                handle.turn(|core| {
-                    let Some(entry) = core.torrents.get_mut(&torrent) else {
-                        return;
-                    };
-                    entry.relay.polling = false;
-                    if let Ok(response) = answer.as_ref().map(|response| &response.body) {
-                        core.relay_told(torrent, response, asked_at);
-                    }
-                });
-            });
-        }
-    }
-
-    fn ask_health(&self) {
-        let Some(url) = self.relay.api("/health") else { return };
-        let (handle, host) = (self.handle(), self.host.clone());
-        let asked_at = self.now;
-        spawn_local(async move {
-            let answer = host.request(get(&url)).await;
-            handle.turn(|core| match answer {
-                Ok(response) if response.status == 200 => {
-                    core.relay.ping = Some(core.now - asked_at);
-                    core.relay_is_there();
-                }
-                Ok(_) if core.relay.assumed => core.relay_is_none(),
-                _ => core.relay_is_gone(),
-            });
-        });
-    }
-
-    /// Takes what the relay tells of a torrent.
-    fn relay_told(&mut self, torrent: Torrent, body: &[u8], asked_at: f64) {
-        let Ok(told) = serde_json::from_slice::<Value>(body) else {
-            return;
-        };
-        self.relay.ping = Some(self.now - asked_at);
-        let number = |key: &str| told.get(key).and_then(Value::as_u64);
-        let cache = |key: &str| told.get("cache")?.get(key)?.as_u64();
-        if let (Some(bytes), Some(limit)) = (cache("bytes"), cache("limit")) {
-            self.relay.cache = Some((bytes, limit));
-        }
-        let Some(entry) = self.torrents.get_mut(&torrent) else {
-            return;
-        };
-        let relay = &mut entry.relay;
-        relay.natives = told.get("natives").map_or_else(Vec::new, snapshot::objects);
-        relay.known = number("known").unwrap_or(relay.natives.len() as u64);
-        let sent = (
-            number("bytes_web_out").unwrap_or(0),
-            number("bytes_from_cache").unwrap_or(0),
-        );
-        let fresh = (sent.0.saturating_sub(relay.sent.0), sent.1.saturating_sub(relay.sent.1));
-        if fresh.0 > 0 {
-            relay.cached_share = (fresh.1 as f64 / fresh.0 as f64).min(1.0);
-        }
-        relay.sent = sent;
-        self.report_relay();
-    }
-
-    /// Tells the page how the relay is doing, if that has changed.
-    pub(crate) fn report_relay(&mut self) {
-        let relay = &self.relay;
-        let joined = self.torrents.values().filter(|entry| entry.relay.joined);
-        let (natives, swarms) = joined.fold((0, 0), |sum, entry| (sum.0 + entry.relay.natives.len(), sum.1 + 1));
-        let wired = self.links.values().any(crate::link::LinkState::is_wire);
-        let text = json::object(|o| {
-            o.optional_text("url", relay.base.as_deref());
-            let state = match relay.state {
-                State::Off => "off",
-                State::Connecting => "connecting",
-                State::Connected => "connected",
-                State::Gone => "gone",
-            };
-            o.text("state", state);
-            o.optional("ping", relay.ping.map(f64::round));
-            match relay.cache {
-                Some((bytes, limit)) => o.object("cache", |o| {
-                    o.number("bytes", bytes);
-                    o.number("limit", limit);
-                }),
-                None => o.null("cache"),
-            }
-            o.optional_text("transport", wired.then_some("WebSocket"));
-            let retry = relay.retry_at.filter(|_| relay.state == State::Gone);
-            o.optional("retry", retry.map(|at| ((at - self.now) / 1000.0).max(0.0).ceil()));
-            o.number("natives", natives);
-            o.number("swarms", swarms);
-        });
-        if text != self.relay.reported {
-            self.host.report("relay", &text);
-            self.relay.reported = text;
-        }
-    }
-}
-
-const fn get(url: &str) -> Request<'_> {
-    Request {
-        method: "GET",
-        url,
-        json: None,
-        limit: ANSWER_LIMIT,
-    }
 }
 
 /// The relay's own words for why it refuses.
 fn refusal(body: &[u8]) -> Option<String> {
-    let told: Value = serde_json::from_slice(body).ok()?;
-    let error = told.get("error").unwrap_or(&told);
-    let words = error.get("message").or_else(|| error.get("code"))?.as_str()?;
-    Some(String::from(words))
+    let told = poll::parse(body)?;
+    let error = member(&told, "error");
+    let error = if error.is_object() { error } else { told };
+    text_member(&error, "message").or_else(|| text_member(&error, "code"))
 }
 
 /// A random number from 0 to 1.
@@ -574,13 +468,5 @@ mod tests {
     fn addresses_keep_their_security() {
         assert_eq!(web_socket("https://http.example"), "wss://http.example");
         assert_eq!(web_socket("http://127.0.0.1:8080"), "ws://127.0.0.1:8080");
-    }
-
-    #[test]
-    fn a_refusal_is_told_in_the_relays_words() {
-        let body = br#"{"error":{"code":"not-allowed","message":"only listed torrents"}}"#;
-        assert_eq!(refusal(body).as_deref(), Some("only listed torrents"));
-        assert_eq!(refusal(br#"{"code":"not-allowed"}"#).as_deref(), Some("not-allowed"));
-        assert_eq!(refusal(b"<html>"), None);
     }
 }
