@@ -121,6 +121,10 @@ impl Inbox {
         *lock(&self.source)
     }
 
+    pub(super) fn set_source(&self, address: SocketAddr) {
+        *lock(&self.source) = Some(address);
+    }
+
     fn push(&self, socket: usize, batch: Batch) {
         let Some(queue) = self.queues.get(socket) else { return };
         let waker = {
@@ -345,7 +349,7 @@ impl Port {
                 continue;
             };
             if !alone {
-                *lock(&inbox.source) = Some(meta.addr);
+                inbox.set_source(meta.addr);
             }
             let batch = Batch {
                 data: Bytes::copy_from_slice(head),
@@ -369,7 +373,7 @@ enum Datagram<'a> {
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const USERNAME: u16 = 0x0006;
 
-fn is_stun(datagram: &[u8]) -> bool {
+pub(super) fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first < 4)
 }
 

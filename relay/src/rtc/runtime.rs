@@ -24,7 +24,7 @@ use webrtc::runtime::{
     Transmit,
 };
 
-use super::port::{BATCH_SEGMENTS, Inbox, Port, lock};
+use super::port::{BATCH_SEGMENTS, Inbox, Port, is_stun, lock};
 
 /// A boxed future, as the trait wants it.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -104,7 +104,12 @@ impl Runtime for LinkRuntime {
         let name = socket.local_addr()?;
         if self.apart {
             lock(&self.own).push(name);
-            return TokioRuntime.wrap_udp_socket(socket);
+            let socket = TokioRuntime.wrap_udp_socket(socket)?;
+            return Ok(Arc::new(Apart {
+                socket,
+                inbox: self.inbox.clone(),
+                pulse: self.pulse.clone(),
+            }));
         }
         let index = self.port.socket_of(name.ip()).ok_or(io::ErrorKind::AddrNotAvailable)?;
         let (port, inbox, pulse) = (self.port.clone(), self.inbox.clone(), self.pulse.clone());
@@ -214,5 +219,54 @@ impl AsyncUdpSocket for View {
 
     fn max_gro_segments(&self) -> usize {
         BATCH_SEGMENTS
+    }
+}
+
+/// A socket of one connection's own.
+struct Apart {
+    socket: Arc<dyn AsyncUdpSocket>,
+    inbox: Arc<Inbox>,
+    pulse: Arc<Pulse>,
+}
+
+impl fmt::Debug for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Apart")
+            .field("socket", &self.socket)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AsyncUdpSocket for Apart {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn poll_send(&self, context: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        self.socket.poll_send(context, transmit)
+    }
+
+    fn poll_recv(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        metas: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(self.socket.poll_recv(context, buffers, metas))?;
+        self.pulse.beat();
+        if let (Some(buffer), Some(meta)) = (buffers.first(), metas.first())
+            && !is_stun(buffer)
+        {
+            self.inbox.set_source(meta.addr);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.socket.max_gso_segments()
+    }
+
+    fn max_gro_segments(&self) -> usize {
+        self.socket.max_gro_segments()
     }
 }

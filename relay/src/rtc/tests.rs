@@ -173,6 +173,7 @@ async fn fifty_connections_leave_nothing_behind() {
             let word = Bytes::from(format!("channel {index}"));
             ours.send(vec![word.clone()]).await.unwrap();
             assert_eq!(theirs.recv().await.unwrap(), word);
+            assert!(ours.remote_address().is_some() && theirs.remote_address().is_some());
             channels.push((ours, theirs));
             others.extend(own);
         }

@@ -20,6 +20,7 @@ struct Flags {
     bytes: usize,
     up: bool,
     pair: bool,
+    idle: usize,
     listen: SocketAddr,
     options: Options,
 }
@@ -29,6 +30,7 @@ fn flags() -> Flags {
         bytes: 256 << 20,
         up: false,
         pair: false,
+        idle: 0,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         options: Options {
             allow_local: true,
@@ -41,6 +43,7 @@ fn flags() -> Flags {
         match word.as_str() {
             "--bytes" => flags.bytes = number(),
             "--window" => flags.options.window = number(),
+            "--idle" => flags.idle = number(),
             "--message" => flags.options.message = number(),
             "--listen" => flags.listen = words.next().and_then(|word| word.parse().ok()).expect("an address"),
             "--up" => flags.up = true,
@@ -64,18 +67,15 @@ fn cpu() -> f64 {
         / 100.0
 }
 
-/// The most memory this process has had, in MB.
-fn peak() -> f64 {
+/// A figure of this process's memory, in MB: `VmHWM:` is the most it has had, `VmRSS:` what it has.
+fn memory(name: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap_or_default();
-    line.split_ascii_whitespace()
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    let kilobytes = line
+        .split_ascii_whitespace()
         .nth(1)
-        .and_then(|word| word.parse::<f64>().ok())
-        .unwrap_or_default()
-        * 1.024e-3
+        .and_then(|word| word.parse::<f64>().ok());
+    kilobytes.unwrap_or_default() * 1.024e-3
 }
 
 fn say(value: &Value) {
@@ -109,17 +109,42 @@ async fn take(channel: &Channel, bytes: usize) {
 
 fn report(flags: &Flags, seconds: f64, cpu: f64) {
     let rate = flags.bytes as f64 / seconds / 1e6;
-    say(&json!({"done": {"seconds": seconds, "mb_per_s": rate, "cpu_s": cpu, "peak_mb": peak()}}));
+    say(&json!({"done": {"seconds": seconds, "mb_per_s": rate, "cpu_s": cpu, "peak_mb": memory("VmHWM:")}}));
+}
+
+async fn connect(offering: &Rtc, answering: &Rtc) -> (Channel, Channel) {
+    let offer = offering.offer("bench").await.expect("offer");
+    let (theirs, answer) = answering.answer(offer.sdp()).await.expect("answer");
+    let ours = offer.accept(&answer).await.expect("accept");
+    let (ours, theirs) = tokio::join!(ours.open(), theirs.open());
+    (ours.expect("open"), theirs.expect("open"))
+}
+
+/// What an open connection with nothing to do costs.
+async fn idle(flags: &Flags) {
+    let endpoints = [(); 2].map(|()| Rtc::bind(&[flags.listen], flags.options.clone()).expect("bind"));
+    let mut channels = vec![connect(&endpoints[0], &endpoints[1]).await];
+    let (started, spent, before) = (Instant::now(), cpu(), memory("VmRSS:"));
+    for _ in 0..flags.idle {
+        channels.push(connect(&endpoints[0], &endpoints[1]).await);
+    }
+    let ends = (2 * flags.idle) as f64;
+    let (opened, cost, held) = (
+        started.elapsed().as_secs_f64(),
+        cpu() - spent,
+        memory("VmRSS:") - before,
+    );
+    let spent = cpu();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    say(&json!({"done": {
+        "kb_each": held * 1e3 / ends, "open_cpu_ms_each": cost * 1e3 / ends, "opened_s": opened,
+        "idle_cpu_ms_each_s": (cpu() - spent) * 200.0 / ends,
+    }}));
 }
 
 async fn pair(flags: &Flags) {
-    let options = flags.options.clone();
-    let endpoints = [(); 2].map(|()| Rtc::bind(&[flags.listen], options.clone()).expect("bind"));
-    let offer = endpoints[0].offer("bench").await.expect("offer");
-    let (theirs, answer) = endpoints[1].answer(offer.sdp()).await.expect("answer");
-    let ours = offer.accept(&answer).await.expect("accept");
-    let (ours, theirs) = tokio::join!(ours.open(), theirs.open());
-    let (ours, theirs) = (ours.expect("open"), theirs.expect("open"));
+    let endpoints = [(); 2].map(|()| Rtc::bind(&[flags.listen], flags.options.clone()).expect("bind"));
+    let (ours, theirs) = connect(&endpoints[0], &endpoints[1]).await;
     let (started, spent, bytes) = (Instant::now(), cpu(), flags.bytes);
     let sender = tokio::spawn(async move {
         send(&ours, bytes).await;
@@ -184,10 +209,10 @@ fn main() {
         .build()
         .expect("runtime");
     runtime.block_on(async {
-        if flags.pair {
-            pair(&flags).await
-        } else {
-            page(&flags).await
+        match flags {
+            Flags { idle: 1.., .. } => idle(&flags).await,
+            Flags { pair: true, .. } => pair(&flags).await,
+            _ => page(&flags).await,
         }
     });
 }
