@@ -225,6 +225,45 @@ fn limits_hold() {
 }
 
 #[test]
+fn data_channels_are_met_through_a_websocket_tracker() {
+    let (dir, torrent) = prepared();
+    let data = dir.path().join("relay");
+    let listen = "127.0.0.1:0";
+    let args = [
+        "serve",
+        "--json",
+        "--data",
+        text(&data),
+        "--listen",
+        listen,
+        "--bridge",
+        "off",
+        "--allow-local",
+    ];
+    let mut relay = Running::start(args);
+    let ready = relay.until(|line| line["event"] == "ready");
+    let tracker = format!("ws://{}/announce", ready["http"].as_str().unwrap());
+    let flags = ["--transport", "rtc", "--tracker", &tracker];
+    let mut seed = seeder(&torrent, &dir.path().join("seed"), &flags);
+    seed.ready();
+    let announced = seed.until(|line| line.get("announced").is_some());
+    assert_eq!(announced["announced"], tracker);
+    let (_, shown) = json(&tombolo(["show", "--json", text(&torrent)]));
+    let mut leech = peer(
+        "leecher",
+        shown["info_hash_v1"].as_str().unwrap(),
+        &dir.path().join("out"),
+        &flags,
+    );
+    leech.ready();
+    leech.until(|line| line.get("finished").is_some());
+    assert_same(&dir.path().join("seed/set"), &dir.path().join("out/set"));
+    for end in [leech.end("TERM"), seed.end("TERM"), relay.end("TERM")] {
+        assert_eq!(end, Some(0));
+    }
+}
+
+#[test]
 fn bad_lines_are_alerts_and_bad_flags_are_refused() {
     let (dir, torrent) = prepared();
     let mut leech = peer("leecher", text(&torrent), &dir.path().join("out"), &["--no-trackers"]);

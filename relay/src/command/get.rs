@@ -37,6 +37,7 @@ impl Get {
             seed: false,
             once: true,
             ready: None,
+            early: Vec::new(),
             control: None,
         };
         trade::run(settings, orders)

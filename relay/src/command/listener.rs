@@ -29,8 +29,26 @@ impl FromStr for Listener {
         if text == "off" {
             return Ok(Self::Off);
         }
-        text.parse()
+        let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+        local
+            .as_deref()
+            .unwrap_or(text)
+            .parse()
             .map(Self::At)
             .map_err(|_| "expected ADDR:PORT or off".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_are_addresses_or_off() {
+        let at = |text: &str| Ok(Listener::At(text.parse().unwrap()));
+        assert_eq!("off".parse(), Ok(Listener::Off));
+        assert_eq!("[::1]:0".parse(), at("[::1]:0"));
+        assert_eq!("localhost:80".parse(), at("127.0.0.1:80"));
+        assert!("8080".parse::<Listener>().is_err());
     }
 }

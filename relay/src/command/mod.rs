@@ -74,7 +74,7 @@ pub fn run() -> ExitCode {
         Command::Peer(peer) => (true, peer.run()),
         Command::Show(show) => (show.json, show.run().map(|()| ExitCode::SUCCESS)),
         Command::Check(check) => (check.json, check.run()),
-        Command::Serve(args) => return serve::run(args),
+        Command::Serve(serve) => (serve.json, serve::run(serve)),
     };
     ended.unwrap_or_else(|failure: Failure| failure.report(json))
 }

@@ -103,6 +103,7 @@ impl Peer {
             seed,
             once: false,
             ready: Some(Ready::new()),
+            early: Vec::new(),
             control: Some(control),
         };
         trade::run(self.settings(source), orders)

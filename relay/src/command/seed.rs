@@ -52,6 +52,7 @@ impl Seed {
             seed: true,
             once: false,
             ready: Some(ready),
+            early: Vec::new(),
             control: None,
         };
         trade::run(self.network.settings(source, dir, false)?, orders)

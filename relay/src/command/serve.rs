@@ -1,21 +1,23 @@
 //! `tombolo serve`: its flags, its first line, and its end.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::json;
-use tombolo_core::event::Source;
 use tombolo_core::key::{SwarmKey, unhex};
-use tombolo_core::magnet::Magnet;
-use tombolo_core::metainfo::Metainfo;
 
-use crate::serve::{self, Addresses, BridgePolicy, ServeConfig, ServeError};
+use super::failure::Failure;
+use super::listener::Listener;
+use super::signals::Signals;
+use super::units::parse_size;
+use super::{input, output};
+use crate::serve::{self, Addresses, BridgePolicy, ServeConfig};
+use crate::system;
 
 /// Seconds between announces: web peers meet through announces, so it is much shorter than native trackers' half hour.
 const INTERVAL: u64 = 120;
@@ -45,14 +47,14 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) rtc: Vec<Listener>,
     /// How much the cache may hold.
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
     pub(super) cache: u64,
     /// Who may put the relay into a swarm: open when it listens on loopback only, else list.
     #[arg(long)]
     pub(super) bridge: Option<Bridge>,
     /// Join this swarm and fetch it as far as the cache goes; may be repeated.
     #[arg(long, value_name = "FILE|MAGNET")]
-    pub(super) add: Vec<String>,
+    pub(super) add: Vec<OsString>,
     /// Serve this info-hash with `--bridge list`; may be repeated.
     #[arg(long, value_name = "HASH", value_parser = hash)]
     pub(super) allow: Vec<SwarmKey>,
@@ -100,31 +102,6 @@ pub(super) struct ServeArgs {
     pub(super) config: Option<PathBuf>,
 }
 
-/// A listener's address, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Listener {
-    /// Listen there.
-    At(SocketAddr),
-    /// Do not listen.
-    Off,
-}
-
-impl FromStr for Listener {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        let text = text
-            .strip_prefix("localhost:")
-            .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-        text.parse()
-            .map(Self::At)
-            .map_err(|_| String::from("expected ADDR:PORT or off"))
-    }
-}
-
 /// Who may put the relay into a swarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Bridge {
@@ -147,61 +124,30 @@ struct File {
 }
 
 /// Runs a relay until it is told to stop.
-pub(super) fn run(args: &ServeArgs) -> ExitCode {
-    let threads = args.threads.unwrap_or_else(crate::system::threads).max(1);
-    let config = match configure(args, threads) {
-        Ok(config) => config,
-        Err(refusal) => return refuse(args.json, &refusal, 2),
-    };
-    crate::system::raise_open_files();
+pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    let threads = args.threads.unwrap_or_else(system::threads).max(1);
+    let config = configure(args, threads)?;
+    system::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            return refuse(
-                args.json,
-                &ServeError {
-                    code: "io",
-                    message: error.to_string(),
-                },
-                1,
-            );
-        }
-    };
+        .build()
+        .map_err(|error| Failure::io("no threads", &error))?;
     let status = runtime.block_on(serve(args.json, config));
     // Tasks that still run have been told to end; none is waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     status
 }
 
-async fn serve(json: bool, config: ServeConfig) -> ExitCode {
-    let running = match serve::start(config).await {
-        Ok(running) => running,
-        Err(error) => return refuse(json, &error, 1),
-    };
+async fn serve(json: bool, config: ServeConfig) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::new().map_err(|error| Failure::io("no signals", &error))?;
+    let running = serve::start(config)
+        .await
+        .map_err(|error| Failure::running(error.code, error.message))?;
     announce(json, &running.listening);
-    let status = ended().await;
-    tokio::spawn(async {
-        ended().await;
-        std::process::exit(1);
-    });
-    running.stop().await;
-    ExitCode::from(status)
-}
-
-/// Waits for a signal to end: the exit status that it calls for.
-async fn ended() -> u8 {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => 0,
-        _ = int.recv() => 130,
-    }
+    let status = signals.next().await;
+    signals.last(status, running.stop()).await;
+    Ok(ExitCode::from(status))
 }
 
 /// The first line.
@@ -216,27 +162,14 @@ fn announce(json: bool, listening: &Addresses) {
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
     });
-    let open = first(http).map_or_else(String::new, |address| format!("open http://{address}/"));
-    line(&if json { ready.to_string() } else { open });
-}
-
-fn refuse(json: bool, error: &ServeError, status: u8) -> ExitCode {
     if json {
-        line(&json!({"error": {"code": error.code, "message": error.message}}).to_string());
+        output::line(&ready);
     } else {
-        eprintln!("tombolo: {error}");
+        output::say(&first(http).map_or_else(String::new, |address| format!("open http://{address}/")));
     }
-    ExitCode::from(status)
 }
 
-/// A line on stdout; that nobody reads it is no reason to end.
-fn line(text: &str) {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
-}
-
-fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, ServeError> {
+fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, Failure> {
     let file = match &args.config {
         Some(path) => read_config(path)?,
         None => File::default(),
@@ -245,11 +178,8 @@ fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, ServeError
     let local = [&listen.http, &listen.udp, &listen.tcp, &listen.rtc];
     let only_loopback = local.into_iter().flatten().all(|address| address.ip().is_loopback());
     let allow: Result<Vec<_>, _> = file.allow.iter().map(|text| hash(text)).collect();
-    let allow = allow.map_err(|message| ServeError {
-        code: "bad-config",
-        message: format!("allow: {message}"),
-    })?;
-    let add: Result<Vec<_>, _> = args.add.iter().map(|name| source(name)).collect();
+    let allow = allow.map_err(|message| Failure::refused("bad-config", format!("allow: {message}")))?;
+    let add: Result<Vec<_>, Failure> = args.add.iter().map(|name| input::read_source(name)).collect();
     Ok(ServeConfig {
         data: args.data.clone().unwrap_or_else(|| PathBuf::from("tombolo-data")),
         listen,
@@ -281,10 +211,7 @@ fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, ServeError
 fn addresses(args: &ServeArgs) -> Addresses {
     let named = |list: &[Listener]| {
         list.iter()
-            .filter_map(|listener| match listener {
-                Listener::At(address) => Some(*address),
-                Listener::Off => None,
-            })
+            .filter_map(|listener| listener.address())
             .collect::<Vec<_>>()
     };
     if [&args.listen, &args.udp, &args.tcp, &args.rtc]
@@ -307,34 +234,10 @@ fn addresses(args: &ServeArgs) -> Addresses {
     }
 }
 
-fn read_config(path: &std::path::Path) -> Result<File, ServeError> {
-    let failed = |code, message: String| ServeError {
-        code,
-        message: format!("{}: {message}", path.display()),
-    };
-    let text = std::fs::read(path).map_err(|error| failed("io", error.to_string()))?;
-    serde_json::from_slice(&text).map_err(|error| failed("bad-config", error.to_string()))
-}
-
-/// The torrent that `--add` names.
-fn source(name: &str) -> Result<Source, ServeError> {
-    if Magnet::is_like(name) && !std::path::Path::new(name).exists() {
-        let magnet = Magnet::parse(name).map_err(|error| ServeError {
-            code: "bad-magnet",
-            message: error.to_string(),
-        })?;
-        return Ok(Source::Magnet(magnet));
-    }
-    let bytes = std::fs::read(name).map_err(|error| ServeError {
-        code: "io",
-        message: format!("{name}: {error}"),
-    })?;
-    let metainfo = Metainfo::parse(&bytes.into());
-    let metainfo = metainfo.map_err(|error| ServeError {
-        code: "bad-metainfo",
-        message: format!("{name}: {error}"),
-    })?;
-    Ok(Source::Metainfo(Arc::new(metainfo)))
+fn read_config(path: &Path) -> Result<File, Failure> {
+    let text = std::fs::read(path).map_err(|error| Failure::io(path.display(), &error))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Failure::refused("bad-config", format!("{}: {error}", path.display())))
 }
 
 /// A v1 info-hash, or a v2 one, which counts by its first 20 bytes.
@@ -346,44 +249,13 @@ fn hash(text: &str) -> Result<SwarmKey, String> {
         .ok_or_else(|| String::from("an info-hash has 40 hexadecimal digits, or 64"))
 }
 
-/// Bytes, with `KiB`, `MiB`, `GiB` or `TiB` if one likes.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kib" => 10,
-        "m" | "mib" => 20,
-        "g" | "gib" => 30,
-        "t" | "tib" => 40,
-        _ => return Err(String::from("expected a number of bytes, KiB, MiB, GiB or TiB")),
-    };
-    let number: u64 = digits.parse().map_err(|_| String::from("expected a number"))?;
-    number.checked_mul(1 << shift).ok_or_else(|| String::from("too large"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_hashes() {
-        assert_eq!(size("16MiB"), Ok(16 << 20));
-        assert_eq!(size("1024"), Ok(1024));
-        for text in ["", "MiB", "1X", "99999999999GiB", "-1"] {
-            assert!(size(text).is_err(), "{text}");
-        }
+    fn hashes_of_both_versions() {
         assert_eq!(hash(&"ab".repeat(32)), Ok(SwarmKey([0xab; 20])));
         assert!(hash("ab").is_err());
-    }
-
-    #[test]
-    fn listeners_are_addresses_or_off() {
-        assert_eq!("off".parse(), Ok(Listener::Off));
-        assert_eq!("[::1]:0".parse(), Ok(Listener::At("[::1]:0".parse().unwrap())));
-        assert_eq!(
-            "localhost:80".parse(),
-            Ok(Listener::At("127.0.0.1:80".parse().unwrap()))
-        );
-        assert!("8080".parse::<Listener>().is_err());
     }
 }

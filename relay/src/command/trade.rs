@@ -27,6 +27,8 @@ pub(super) struct Orders {
     pub(super) once: bool,
     /// Say on which port it listens, and this.
     pub(super) ready: Option<Ready>,
+    /// Trackers that answered before it was ready.
+    pub(super) early: Vec<(String, usize)>,
     /// What is asked on stdin.
     pub(super) control: Option<UnboundedReceiver<Control>>,
 }
@@ -127,7 +129,12 @@ async fn heed(report: Report, node: &Node, orders: &mut Orders, progress: &mut P
         Report::Checked if orders.seed => {
             require_whole(node).await?;
             ready(node, orders);
+            for (url, peers) in orders.early.drain(..) {
+                progress.announced(&url, peers);
+            }
         }
+        // What a seed says first is that it is ready.
+        Report::Announced(url, peers) if orders.seed && orders.ready.is_some() => orders.early.push((url, peers)),
         Report::Complete => {
             finish(node, progress, unix()).await;
             return Ok(orders.once);

@@ -1,6 +1,12 @@
 //! Sizes as people write and read them.
 
-const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
 
 /// A number of bytes in the largest unit that it reaches.
 pub(super) fn size(bytes: u64) -> String {
@@ -11,7 +17,7 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// Reads a size in bytes, or with one of the units `KiB`, `MiB` and `GiB`.
+/// Reads a size in bytes, or with one of the units `KiB`, `MiB`, `GiB` and `TiB`.
 ///
 /// # Errors
 /// It is no such number, or too large.
@@ -26,7 +32,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
             .map(|(_, unit)| *unit),
     };
     let bytes = unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit));
-    bytes.ok_or_else(|| "expected a number of bytes, or one with KiB, MiB or GiB".into())
+    bytes.ok_or_else(|| "expected a number of bytes, or one with KiB, MiB, GiB or TiB".into())
 }
 
 #[cfg(test)]
