@@ -5,12 +5,12 @@
 //! waits and is never entered twice. Costs beside the work itself: one look at the clock.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use tombolo_core::config::Config;
 use tombolo_core::event::{Event, Link, Socket, Torrent};
 use tombolo_core::key::PeerId;
+use tombolo_core::map::Map;
 use tombolo_core::session::Session;
 use tombolo_core::time::Time;
 
@@ -39,11 +39,11 @@ pub(crate) struct Core {
     pub(crate) peer_id: PeerId,
     /// The moment of this turn, in ms.
     pub(crate) now: f64,
-    pub(crate) torrents: BTreeMap<Torrent, Entry>,
-    pub(crate) links: BTreeMap<Link, LinkState>,
+    pub(crate) torrents: Map<Torrent, Entry>,
+    pub(crate) links: Map<Link, LinkState>,
     /// Links to be given frames in this turn.
     pub(crate) ready: Vec<Link>,
-    pub(crate) sockets: BTreeMap<Socket, TrackerSocket>,
+    pub(crate) sockets: Map<Socket, TrackerSocket>,
     pub(crate) negotiations: Negotiations,
     pub(crate) relay: Relay,
     pub(crate) reporter: Reporter,
@@ -79,10 +79,10 @@ impl Handle {
                 session: Session::new(config, seed),
                 peer_id,
                 now: platform::now(),
-                torrents: BTreeMap::new(),
-                links: BTreeMap::new(),
+                torrents: Map::new(),
+                links: Map::new(),
                 ready: Vec::new(),
-                sockets: BTreeMap::new(),
+                sockets: Map::new(),
                 negotiations: Negotiations::default(),
                 relay: Relay::new(&boot, ring(me, Core::relay_due)),
                 reporter: Reporter::new(ring(me, Core::probe_due), ring(me, Core::snapshot_due)),

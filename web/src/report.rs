@@ -3,10 +3,9 @@
 //! Everything is pushed, and only when it has changed: counters at most every [`PROBE_EVERY`] ms, snapshots (see
 //! [`crate::snapshot`]) at most four times a second while the page is visible. Between two pushes nothing is computed.
 
-use std::collections::BTreeMap;
-
 use tombolo_core::event::{Link, Opened, Report, StorageError, Torrent, Transport};
 use tombolo_core::key::hex;
+use tombolo_core::map::Map;
 
 use crate::engine::Core;
 use crate::entry::{Entry, Notice};
@@ -27,10 +26,10 @@ pub(crate) struct Reporter {
     probe: Timer,
     snapshot: Timer,
     /// The counters pushed last, without events.
-    probes: BTreeMap<Torrent, String>,
-    pub(crate) snapshots: BTreeMap<Torrent, Pushed>,
+    probes: Map<Torrent, String>,
+    pub(crate) snapshots: Map<Torrent, Pushed>,
     /// PIECE bytes from relays that are reached over WebRTC, by link; links that are closed stay.
-    relay_bytes: BTreeMap<(Torrent, Link), u64>,
+    relay_bytes: Map<(Torrent, Link), u64>,
     pub(crate) visible: bool,
 }
 
@@ -40,9 +39,9 @@ impl Reporter {
         Self {
             probe,
             snapshot,
-            probes: BTreeMap::new(),
-            snapshots: BTreeMap::new(),
-            relay_bytes: BTreeMap::new(),
+            probes: Map::new(),
+            snapshots: Map::new(),
+            relay_bytes: Map::new(),
             visible: true,
         }
     }
@@ -67,7 +66,8 @@ impl Reporter {
 
     /// PIECE bytes that came from relays over WebRTC.
     pub(crate) fn relay_rtc(&self, torrent: Torrent) -> u64 {
-        let links = self.relay_bytes.range((torrent, Link(0))..=(torrent, Link(u64::MAX)));
+        let links = self.relay_bytes.from(&(torrent, Link(0)));
+        let links = links.take_while(|((of, _), _)| *of == torrent);
         links.map(|(_, bytes)| bytes).sum()
     }
 }

@@ -1,8 +1,7 @@
 //! WebRTC negotiations: the session decides, the page makes the connections, this keeps who is who.
 
-use std::collections::BTreeMap;
-
 use tombolo_core::event::{Event, Link, Offer, Torrent};
+use tombolo_core::map::Map;
 
 use crate::engine::Core;
 use crate::sdp;
@@ -23,8 +22,8 @@ pub(crate) struct Negotiation {
 /// All negotiations, by the number under which the page knows them.
 #[derive(Debug, Default)]
 pub(crate) struct Negotiations {
-    by_number: BTreeMap<u32, Negotiation>,
-    numbers: BTreeMap<Offer, u32>,
+    by_number: Map<u32, Negotiation>,
+    numbers: Map<Offer, u32>,
     last: u32,
 }
 

@@ -81,7 +81,7 @@ impl Core {
         } else {
             entry.source.clone()
         };
-        let pushed = self.reporter.snapshots.entry(torrent).or_default();
+        let pushed = self.reporter.snapshots.get_or_insert_with(torrent, Pushed::default);
         let range = if pushed.map.len() == map.len() {
             let pieces = union(difference(&pushed.map, &map), difference(&pushed.counts, &counts));
             union(pieces, difference(&pushed.source, &source))

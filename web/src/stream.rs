@@ -3,10 +3,9 @@
 //! A stream gives one chunk for each pull, so a reader that stops stops everything behind it. Where the next piece is not there
 //! yet the stream waits, and the session is told what will be read next; the stream that was pulled last decides that.
 
-use std::collections::BTreeMap;
-
 use js_sys::{Object, Uint8Array};
 use tombolo_core::event::{Event, StorageError, Torrent};
+use tombolo_core::map::Map;
 use tombolo_core::swarm::window::Playback;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, MessagePort};
@@ -36,7 +35,7 @@ pub(crate) struct Stream {
 /// All files being read.
 #[derive(Default)]
 pub(crate) struct Streams {
-    open: BTreeMap<u32, Stream>,
+    open: Map<u32, Stream>,
     last: u32,
     reported: usize,
     /// There are new pieces.

@@ -5,11 +5,10 @@
 //! written after its bytes. At most [`MAX_OPEN`] files are open
 //! (more only while one piece needs more); all reads and writes of open files are synchronous.
 
-use std::collections::BTreeMap;
-
 use tombolo_core::bits::Bits;
 use tombolo_core::event::StorageError;
 use tombolo_core::layout::{Piece, Range};
+use tombolo_core::map::Map;
 use tombolo_core::slices::Slices;
 use wasm_bindgen::JsValue;
 
@@ -32,7 +31,7 @@ pub(crate) struct Disk {
     plan: Plan,
     record: Record,
     record_file: Access,
-    open: BTreeMap<Place, (Access, u64)>,
+    open: Map<Place, (Access, u64)>,
     uses: u64,
     /// Where a piece is joined for one write: whole pieces are written twice as fast as blocks.
     scratch: Vec<u8>,
@@ -64,7 +63,7 @@ impl Disk {
             plan,
             record,
             record_file,
-            open: BTreeMap::new(),
+            open: Map::new(),
             uses: 0,
             scratch: Vec::new(),
         })
@@ -199,11 +198,12 @@ impl Disk {
     /// are open; those that are not are passed over.
     pub(crate) fn drop_what_is_not_there(&mut self) {
         let layout = *self.plan.layout();
-        let sizes: BTreeMap<_, _> = self
-            .open
-            .iter()
-            .filter_map(|(place, (access, _))| Some((*place, access.size().ok()? as u64)))
-            .collect();
+        let mut sizes = Map::new();
+        for (place, (access, _)) in self.open.iter() {
+            if let Ok(size) = access.size() {
+                sizes.insert(*place, size as u64);
+            }
+        }
         for piece in layout
             .iter()
             .filter(|piece| self.record.holds(piece.index()))
@@ -227,9 +227,8 @@ impl Disk {
 
     /// Closes every file, so that others may open them.
     pub(crate) fn close(&mut self) {
-        std::mem::take(&mut self.open)
-            .into_values()
-            .for_each(|(access, _)| access.close());
+        self.open.values().for_each(|(access, _)| access.close());
+        self.open.clear();
         self.record_file.close();
     }
 

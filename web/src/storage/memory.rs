@@ -1,10 +1,9 @@
 //! Pieces in memory: all there is where the page is not secure or the browser keeps no files for it.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use tombolo_core::event::StorageError;
 use tombolo_core::layout::{Piece, Range};
+use tombolo_core::map::Map;
 use tombolo_core::slices::Slices;
 
 use super::Plan;
@@ -16,7 +15,7 @@ pub(crate) const LIMIT: u64 = 256 << 20;
 #[derive(Debug)]
 pub(crate) struct Memory {
     plan: Plan,
-    pieces: BTreeMap<u32, Bytes>,
+    pieces: Map<u32, Bytes>,
     room: u64,
 }
 
@@ -25,7 +24,7 @@ impl Memory {
     pub(crate) const fn new(plan: Plan, room: u64) -> Self {
         Self {
             plan,
-            pieces: BTreeMap::new(),
+            pieces: Map::new(),
             room,
         }
     }

@@ -3,9 +3,8 @@
 //! A file is *own* when it has a stored file of its own, which it gets once it is selected and then keeps. Bytes of pieces that
 //! reach into other files lie in the parts file, one slot of a piece's length for each such piece.
 
-use std::collections::BTreeMap;
-
 use tombolo_core::layout::{Layout, Piece, Range};
+use tombolo_core::map::Map;
 
 /// A file's place in the torrent, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +47,7 @@ pub(crate) struct Plan {
     layout: Layout,
     files: Vec<Extent>,
     own: Vec<bool>,
-    slots: BTreeMap<u32, u32>,
+    slots: Map<u32, u32>,
 }
 
 impl Plan {
@@ -59,7 +58,7 @@ impl Plan {
             layout,
             files,
             own,
-            slots: BTreeMap::new(),
+            slots: Map::new(),
         }
     }
 
@@ -95,7 +94,10 @@ impl Plan {
 
     /// The slots as they were stored.
     pub(crate) fn restore_slots(&mut self, pieces: &[u32]) {
-        self.slots = pieces.iter().zip(0..).map(|(piece, slot)| (*piece, slot)).collect();
+        self.slots.clear();
+        for (piece, slot) in pieces.iter().zip(0..) {
+            self.slots.insert(*piece, slot);
+        }
     }
 
     /// Gives a piece a slot of the parts file if it needs one and has none: `true` when it is new.
