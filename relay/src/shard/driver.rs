@@ -235,6 +235,10 @@ impl Driver {
                 self.directory.alias(swarm, torrent);
             }
         }
+        if matches!(report, Report::Verified(..)) {
+            // One a piece, and no one outside draws piece maps: waking another thread for each costs more than hashing a small one.
+            return;
+        }
         // Nobody listens to the reports of a shard that is being stopped.
         let _ = self.reports.send((torrent, report));
     }
