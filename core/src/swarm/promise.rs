@@ -66,6 +66,8 @@ impl Swarm {
         let Some(content) = &mut self.content else { return };
         if let Some(bridge) = &mut content.bridge {
             bridge.refresh(self.peers.values());
+            // What this peer has is still to be promised to the others.
+            bridge.stale = true;
         }
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let have = offerable(content, peer);

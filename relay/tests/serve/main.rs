@@ -1,0 +1,10 @@
+//! `tombolo serve` from outside, on loopback: its faces, its policies, its end. And two shards that trade.
+
+mod api;
+mod process;
+mod relay;
+mod socket;
+mod torrent;
+mod trade;
+mod tracker;
+mod wire;
