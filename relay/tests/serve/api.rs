@@ -17,7 +17,10 @@ fn a_torrent_is_added_once() {
     let (relay, sample) = (Relay::start(&[]), Sample::new(100_000, 1));
     let hash = sample.swarm().to_string();
     let magnet = json!({"magnet": format!("magnet:?xt=urn:btih:{hash}")});
-    assert_eq!(relay.json("POST /api/torrents", &magnet), (201, json!({"info_hash": hash})));
+    assert_eq!(
+        relay.json("POST /api/torrents", &magnet),
+        (201, json!({"info_hash": hash}))
+    );
     assert_eq!(relay.json("POST /api/torrents", &magnet).0, 200);
     let path = format!("GET /api/torrents/{hash}");
     assert_eq!(relay.json(&path, &Value::Null).1["state"], "metadata");
@@ -43,7 +46,11 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"torrent":"!"}"#, "bad-base64"),
         (r#"{"torrent":"ZGU="}"#, "bad-metainfo"),
     ] {
-        assert_eq!(code(relay.ask("POST /api/torrents", &[], body)), (400, expected.into()), "{body}");
+        assert_eq!(
+            code(relay.ask("POST /api/torrents", &[], body)),
+            (400, expected.into()),
+            "{body}"
+        );
     }
     assert_eq!(code(relay.get("/api/torrents/xyz")), (400, "bad-hash".into()));
     assert_eq!(code(relay.get("/api/nothing")), (404, "not-found".into()));
@@ -75,10 +82,22 @@ fn without_allow_local_the_api_takes_a_token_and_local_peers_are_refused() {
     let bearer = format!("Authorization: Bearer {token}");
     let hash = "01".repeat(20);
     assert_eq!(relay.ask("GET /stats.json", &[&bearer], "").0, 200);
-    assert_eq!(relay.ask("POST /api/torrents", &[&bearer], &json!({"info_hash": hash}).to_string()).0, 201);
+    assert_eq!(
+        relay
+            .ask(
+                "POST /api/torrents",
+                &[&bearer],
+                &json!({"info_hash": hash}).to_string()
+            )
+            .0,
+        201
+    );
     let peers = json!({"peers": ["127.0.0.1:6881", "10.0.0.1:6881", "not-a-peer"]}).to_string();
     let (status, body) = relay.ask(&format!("POST /api/torrents/{hash}/peers"), &[&bearer], &peers);
-    assert_eq!((status, serde_json::from_slice::<Value>(&body).unwrap()), (200, json!({"accepted": 0, "refused": 3})));
+    assert_eq!(
+        (status, serde_json::from_slice::<Value>(&body).unwrap()),
+        (200, json!({"accepted": 0, "refused": 3}))
+    );
     // What our own page asks for its visitor, anyone may by /wire; the list of all is not among it.
     let page = "Sec-Fetch-Site: same-origin";
     assert_eq!(relay.ask(&format!("GET /api/torrents/{hash}"), &[page], "").0, 200);
@@ -89,13 +108,25 @@ fn without_allow_local_the_api_takes_a_token_and_local_peers_are_refused() {
 fn foreign_pages_and_foreign_names_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let strict = Relay::start_in(folder.path(), &[]);
-    assert_eq!(code(strict.ask("GET /", &["Host: rebound.example"], "")), (421, "host".into()));
+    assert_eq!(
+        code(strict.ask("GET /", &["Host: rebound.example"], "")),
+        (421, "host".into())
+    );
     let relay = Relay::start(&[]);
     assert_eq!(relay.ask("GET /health", &["Host: rebound.example"], "").0, 200);
-    assert_eq!(code(relay.ask("GET /stats.json", &["Host: rebound.example"], "")), (421, "host".into()));
+    assert_eq!(
+        code(relay.ask("GET /stats.json", &["Host: rebound.example"], "")),
+        (421, "host".into())
+    );
     assert_eq!(relay.ask("GET /stats.json", &["Host: 127.0.3.4:99"], "").0, 200);
-    assert_eq!(relay.ask("GET /stats.json", &["Origin: http://127.0.9.1:5000"], "").0, 200);
-    assert_eq!(code(relay.ask("GET /api/torrents", &["Origin: https://evil.example"], "")), (403, "origin".into()));
+    assert_eq!(
+        relay.ask("GET /stats.json", &["Origin: http://127.0.9.1:5000"], "").0,
+        200
+    );
+    assert_eq!(
+        code(relay.ask("GET /api/torrents", &["Origin: https://evil.example"], "")),
+        (403, "origin".into())
+    );
 }
 
 #[test]
@@ -103,8 +134,19 @@ fn numbers_have_every_field_of_the_contract() {
     let relay = Relay::start(&["--cache", "16MiB"]);
     let stats = relay.stats();
     for field in [
-        "torrents", "swarms", "swarm_peers", "peers_web", "peers_wire", "peers_native", "bytes_native_in", "bytes_native_out",
-        "bytes_web_in", "bytes_web_out", "cache_bytes", "hash_failures", "panics",
+        "torrents",
+        "swarms",
+        "swarm_peers",
+        "peers_web",
+        "peers_wire",
+        "peers_native",
+        "bytes_native_in",
+        "bytes_native_out",
+        "bytes_web_in",
+        "bytes_web_out",
+        "cache_bytes",
+        "hash_failures",
+        "panics",
     ] {
         assert_eq!(stats[field], 0, "{field}");
     }

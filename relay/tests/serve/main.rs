@@ -5,6 +5,6 @@ mod process;
 mod relay;
 mod socket;
 mod torrent;
-mod trade;
 mod tracker;
+mod trade;
 mod wire;

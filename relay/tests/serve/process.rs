@@ -40,7 +40,10 @@ fn an_unusable_folder_is_told() {
 fn listeners_that_are_off_are_null() {
     let relay = Relay::start(&["--udp", "off", "--rtc", "off", "--tcp", "off"]);
     for kind in ["udp", "rtc", "tcp"] {
-        assert!(relay.ready[kind].is_null() && relay.ready["all"][kind] == serde_json::json!([]), "{kind}");
+        assert!(
+            relay.ready[kind].is_null() && relay.ready["all"][kind] == serde_json::json!([]),
+            "{kind}"
+        );
     }
     assert_eq!(relay.get("/health").0, 200);
 }

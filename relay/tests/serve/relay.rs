@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,6 @@ pub(crate) struct Relay {
     child: Child,
     stdout: BufReader<ChildStdout>,
     pub(crate) ready: Value,
-    pub(crate) data: PathBuf,
     /// The folder goes with the last relay that uses it.
     _folder: Option<tempfile::TempDir>,
 }
@@ -40,7 +39,9 @@ impl Relay {
 
     /// The process, whatever becomes of it.
     pub(crate) fn spawn(data: &Path, arguments: &[&str]) -> Self {
-        let listeners = ["--listen", "--udp", "--tcp", "--rtc"].into_iter().filter(|flag| !arguments.contains(flag));
+        let listeners = ["--listen", "--udp", "--tcp", "--rtc"]
+            .into_iter()
+            .filter(|flag| !arguments.contains(flag));
         let mut child = Command::new(env!("CARGO_BIN_EXE_tombolo"))
             .args(["serve", "--json", "--data"])
             .arg(data)
@@ -51,7 +52,12 @@ impl Relay {
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout, ready: Value::Null, data: data.to_owned(), _folder: None }
+        Self {
+            child,
+            stdout,
+            ready: Value::Null,
+            _folder: None,
+        }
     }
 
     /// The next line on stdout.
@@ -67,7 +73,13 @@ impl Relay {
 
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for its end.
@@ -80,10 +92,15 @@ impl Relay {
         let address = self.address("http");
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let host = if headers.iter().any(|line| line.starts_with("Host:")) { String::new() } else { format!("Host: {address}\r\n") };
+        let host = if headers.iter().any(|line| line.starts_with("Host:")) {
+            String::new()
+        } else {
+            format!("Host: {address}\r\n")
+        };
         let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
         let length = body.len();
-        let head = format!("{request} HTTP/1.1\r\n{host}{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n");
+        let head =
+            format!("{request} HTTP/1.1\r\n{host}{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n");
         stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();

@@ -25,8 +25,14 @@ impl Sample {
             state as u8
         });
         let content: Vec<u8> = bytes.take(length).collect();
-        let hashes: Vec<u8> = content.chunks(PIECE).flat_map(|piece| Sha1::digest(piece).to_vec()).collect();
-        let head = format!("d6:lengthi{length}e4:name6:sample12:piece lengthi{PIECE}e6:pieces{}:", hashes.len());
+        let hashes: Vec<u8> = content
+            .chunks(PIECE)
+            .flat_map(|piece| Sha1::digest(piece).to_vec())
+            .collect();
+        let head = format!(
+            "d6:lengthi{length}e4:name6:sample12:piece lengthi{PIECE}e6:pieces{}:",
+            hashes.len()
+        );
         let info = [head.as_bytes(), &hashes, b"e"].concat();
         let metainfo = Arc::new(Metainfo::from_info(Bytes::from(info)).unwrap());
         Self { content, metainfo }

@@ -19,7 +19,10 @@ fn escaped(bytes: &[u8]) -> String {
 
 fn query(peer: u8, more: &str) -> String {
     let (swarm, id) = (escaped(&SWARM.0), escaped(&[peer; 20]));
-    format!("/announce?info_hash={swarm}&peer_id={id}&port={}&uploaded=0&downloaded=0{more}", 7000 + u16::from(peer))
+    format!(
+        "/announce?info_hash={swarm}&peer_id={id}&port={}&uploaded=0&downloaded=0{more}",
+        7000 + u16::from(peer)
+    )
 }
 
 fn announce(relay: &Relay, peer: u8, more: &str) -> AnnounceReply {
@@ -36,19 +39,32 @@ fn address(peer: u8) -> SocketAddr {
 fn peers_meet_over_http() {
     let relay = Relay::start(&["--interval", "77", "--peer-ttl", "1"]);
     let first = announce(&relay, 1, "&left=0&compact=1");
-    assert_eq!((first.interval, first.complete, first.incomplete), (77, Some(1), Some(0)));
+    assert_eq!(
+        (first.interval, first.complete, first.incomplete),
+        (77, Some(1), Some(0))
+    );
     assert!(first.peers.is_empty());
     let second = announce(&relay, 2, "&left=5&compact=0");
-    assert_eq!((second.complete, second.incomplete, second.peers), (Some(1), Some(1), vec![address(1)]));
+    assert_eq!(
+        (second.complete, second.incomplete, second.peers),
+        (Some(1), Some(1), vec![address(1)])
+    );
     announce(&relay, 1, "&left=0&event=stopped");
     assert_eq!(announce(&relay, 3, "&left=5&compact=1").peers, [address(2)]);
-    eventually("silent peers are forgotten", || (relay.stats()["swarm_peers"] == 0).then_some(()));
+    eventually("silent peers are forgotten", || {
+        (relay.stats()["swarm_peers"] == 0).then_some(())
+    });
 }
 
 #[test]
 fn refusals_are_bencoded_for_everyone() {
     let relay = Relay::start(&[]);
-    for path in ["/announce", "/announce?info_hash=short", "/scrape?info_hash=short", "/scrape"] {
+    for path in [
+        "/announce",
+        "/announce?info_hash=short",
+        "/scrape?info_hash=short",
+        "/scrape",
+    ] {
         let (status, body) = relay.ask(&format!("GET {path}"), &["Origin: https://elsewhere.example"], "");
         assert_eq!(status, 200, "{path}");
         assert!(body.starts_with(b"d14:failure reason"), "{path}");
@@ -72,7 +88,9 @@ fn the_same_peers_over_udp() {
         let length = socket.recv(&mut packet).unwrap();
         Response::decode(&packet[..length], Family::V4).unwrap()
     };
-    let Response::Connect(Transaction(5), connection) = ask(Request::Connect(Transaction(5))) else { panic!() };
+    let Response::Connect(Transaction(5), connection) = ask(Request::Connect(Transaction(5))) else {
+        panic!()
+    };
     let request = AnnounceRequest {
         swarm: SWARM,
         peer_id: PeerId([9; 20]),
@@ -94,8 +112,13 @@ fn the_same_peers_over_udp() {
     };
     // A forged number gets no answer: the next one that comes is to the request after it.
     socket.send(&packet(Connection(connection.0 ^ 1), 6).encode()).unwrap();
-    let Response::Announce(Transaction(7), reply) = ask(packet(connection, 7)) else { panic!() };
-    assert_eq!((reply.complete, reply.incomplete, reply.peers), (Some(1), Some(1), vec![address(1)]));
+    let Response::Announce(Transaction(7), reply) = ask(packet(connection, 7)) else {
+        panic!()
+    };
+    assert_eq!(
+        (reply.complete, reply.incomplete, reply.peers),
+        (Some(1), Some(1), vec![address(1)])
+    );
 }
 
 fn latin(bytes: &[u8]) -> String {
@@ -107,7 +130,10 @@ fn web(peer: u8, more: Value) -> String {
         "action": "announce", "info_hash": latin(&SWARM.0), "peer_id": latin(&[peer; 20]),
         "uploaded": 0, "downloaded": 0, "left": 5, "numwant": 5,
     });
-    message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    message
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     message.to_string()
 }
 
@@ -132,12 +158,21 @@ fn offers_and_answers_find_their_peers() {
     second.text(&web(2, json!({"offers": [offer(200, "v=0\r\n\"quoted\" é")]})));
     assert_eq!(heard(&mut second)["incomplete"], 2);
     let got = heard(&mut first);
-    assert_eq!((&got["offer"]["sdp"], &got["offer"]["type"]), (&json!("v=0\r\n\"quoted\" é"), &json!("offer")));
-    assert_eq!((&got["peer_id"], &got["offer_id"]), (&json!(latin(&[2; 20])), &json!(latin(&[200; 20]))));
+    assert_eq!(
+        (&got["offer"]["sdp"], &got["offer"]["type"]),
+        (&json!("v=0\r\n\"quoted\" é"), &json!("offer"))
+    );
+    assert_eq!(
+        (&got["peer_id"], &got["offer_id"]),
+        (&json!(latin(&[2; 20])), &json!(latin(&[200; 20])))
+    );
     let answer = json!({"to_peer_id": latin(&[2; 20]), "offer_id": latin(&[200; 20]), "answer": {"type": "answer", "sdp": "yes"}});
     first.text(&web(1, answer));
     let got = heard(&mut second);
-    assert_eq!((&got["answer"]["sdp"], &got["peer_id"]), (&json!("yes"), &json!(latin(&[1; 20]))));
+    assert_eq!(
+        (&got["answer"]["sdp"], &got["peer_id"]),
+        (&json!("yes"), &json!(latin(&[1; 20])))
+    );
 }
 
 #[test]
@@ -155,7 +190,9 @@ fn a_tab_that_comes_again_replaces_its_old_socket() {
     assert_eq!(heard(&mut other)["incomplete"], 2);
     assert_eq!(heard(&mut new)["offer"]["sdp"], "a");
     drop((new, other));
-    eventually("closed sockets are forgotten", || (relay.stats()["swarm_peers"] == 0).then_some(()));
+    eventually("closed sockets are forgotten", || {
+        (relay.stats()["swarm_peers"] == 0).then_some(())
+    });
 }
 
 #[test]

@@ -17,8 +17,14 @@ use crate::torrent::{PIECE, Sample};
 
 fn start(folder: &Path, name: u8) -> (Shards, Reports) {
     let config = ShardConfig {
-        session: Config { peer_id: PeerId([name; 20]), ..Config::default() },
-        storage: storage::Policy::Files { dir: folder.to_owned(), writable: true },
+        session: Config {
+            peer_id: PeerId([name; 20]),
+            ..Config::default()
+        },
+        storage: storage::Policy::Files {
+            dir: folder.to_owned(),
+            writable: true,
+        },
         disk_threads: 1,
         outside: outside::Policy { allow_local: true },
         tcp: true,
@@ -49,7 +55,9 @@ async fn until(reports: &mut Reports, wanted: impl Fn(&Report) -> bool) {
         }
         panic!("the shards ended");
     };
-    tokio::time::timeout(crate::relay::PATIENCE, waiting).await.expect("it is reported");
+    tokio::time::timeout(crate::relay::PATIENCE, waiting)
+        .await
+        .expect("it is reported");
 }
 
 /// A native seed in this process.
@@ -64,7 +72,11 @@ impl Seed {
     pub(crate) fn start(sample: &Sample) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("sample"), &sample.content).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let (shards, mut reports) = start(folder.path(), 7);
         let address = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -74,7 +86,12 @@ impl Seed {
             tokio::spawn(shards.clone().listen(listener));
             address
         });
-        Self { runtime, shards, address, _folder: folder }
+        Self {
+            runtime,
+            shards,
+            address,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn stop(self) {
@@ -92,10 +109,16 @@ fn a_magnet_and_a_peer_are_enough() {
         let torrent = add(&shards, magnet, vec![seed.address]);
         assert_eq!(shards.find(sample.swarm()), Some(torrent));
         until(&mut reports, |report| matches!(report, Report::Complete)).await;
-        let received = shards.look(torrent, move |view| view.session.status(view.now, torrent).unwrap().received.native);
+        let received = shards.look(torrent, move |view| {
+            view.session.status(view.now, torrent).unwrap().received.native
+        });
         assert_eq!(received.await, Some(sample.content.len() as u64));
         shards.stop().await;
-        assert_eq!(shards.look(torrent, |_| ()).await, None, "stopped shards answer nothing");
+        assert_eq!(
+            shards.look(torrent, |_| ()).await,
+            None,
+            "stopped shards answer nothing"
+        );
     });
     assert!(std::fs::read(folder.path().join("sample")).unwrap() == sample.content);
     seed.stop();

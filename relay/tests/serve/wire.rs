@@ -1,5 +1,6 @@
 //! `/wire`, and the bridge behind it: a native seed, the relay, a tab.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use serde_json::json;
@@ -14,19 +15,34 @@ use crate::trade::Seed;
 const BLOCK: usize = 16 * 1024;
 
 fn handshake(swarm: SwarmKey) -> Vec<u8> {
-    Handshake { reserved: Reserved::OURS, swarm, peer_id: PeerId(*b"-XX0000-abcdefghijkl") }.encode().to_vec()
+    Handshake {
+        reserved: Reserved::OURS,
+        swarm,
+        peer_id: PeerId(*b"-XX0000-abcdefghijkl"),
+    }
+    .encode()
+    .to_vec()
 }
 
 /// A tab's end of the byte stream.
 struct Tab {
     socket: Socket,
     received: Vec<u8>,
+    /// What the relay promised, and whether it lets us ask.
+    has: HashSet<u32>,
+    unchoked: bool,
 }
 
 impl Tab {
     /// Shakes hands; says that it has nothing and is interested.
     fn open(relay: SocketAddr, swarm: SwarmKey) -> Self {
-        let mut tab = Self { socket: Socket::open(relay, "/wire"), received: Vec::new() };
+        let socket = Socket::open(relay, "/wire");
+        let mut tab = Self {
+            socket,
+            received: Vec::new(),
+            has: HashSet::new(),
+            unchoked: false,
+        };
         // Messages may be cut anyhow.
         let (head, tail) = (&handshake(swarm)[..50], &handshake(swarm)[50..]);
         tab.socket.send(2, head);
@@ -52,10 +68,23 @@ impl Tab {
     fn message(&mut self) -> (u8, Vec<u8>) {
         loop {
             let length = u32::from_be_bytes(self.bytes(4).try_into().unwrap()) as usize;
-            if length > 0 {
-                let message = self.bytes(length);
-                return (message[0], message[1..].to_vec());
+            if length == 0 {
+                continue;
             }
+            let message = self.bytes(length);
+            let (id, payload) = (message[0], message[1..].to_vec());
+            match id {
+                0 => self.unchoked = false,
+                1 => self.unchoked = true,
+                4 => drop(self.has.insert(u32::from_be_bytes(payload[..4].try_into().unwrap()))),
+                5 => {
+                    let bit = |index: &u32| payload[(index / 8) as usize] >> (7 - index % 8) & 1 == 1;
+                    self.has.extend((0..payload.len() as u32 * 8).filter(bit));
+                }
+                14 => self.has.extend(0..64),
+                _ => {}
+            }
+            return (id, payload);
         }
     }
 
@@ -68,11 +97,13 @@ impl Tab {
         }
     }
 
-    /// Fetches one piece, all its blocks asked for at once.
+    /// Fetches one piece once it may be asked for, all its blocks at once.
     fn piece(&mut self, index: u32) -> Vec<u8> {
+        while !self.unchoked || !self.has.contains(&index) {
+            self.message();
+        }
         for begin in (0..PIECE as u32).step_by(BLOCK) {
-            let request = [[0, 0, 0, 13], [6, 0, 0, 0]].concat();
-            let mut request = request[..5].to_vec();
+            let mut request = vec![0, 0, 0, 13, 6];
             request.extend([index, begin, BLOCK as u32].into_iter().flat_map(u32::to_be_bytes));
             self.socket.send(2, &request);
         }
@@ -122,14 +153,19 @@ fn a_tab_gets_what_only_a_native_seed_has_and_again_after_the_relay_was_killed()
     // Only the hash and a peer: the metadata comes from it.
     assert_eq!(relay.json("POST /api/torrents", &json!({"info_hash": hash})).0, 201);
     let peers = json!({"peers": [seed.address.to_string()]});
-    assert_eq!(relay.json(&format!("POST /api/torrents/{hash}/peers"), &peers).1["accepted"], 1);
+    assert_eq!(
+        relay.json(&format!("POST /api/torrents/{hash}/peers"), &peers).1["accepted"],
+        1
+    );
     let mut tab = Tab::open(relay.address("http"), sample.swarm());
-    tab.wait_for(1);
     assert!(tab.piece(3) == sample.content[3 * PIECE..4 * PIECE]);
     let stats = relay.stats();
     assert_eq!((&stats["peers_wire"], &stats["peers_web"]), (&json!(1), &json!(1)));
     assert_eq!(stats["bytes_web_out"], PIECE);
-    assert_eq!(stats["bytes_native_in"], PIECE, "what was asked for, and not the whole torrent");
+    assert_eq!(
+        stats["bytes_native_in"], PIECE,
+        "what was asked for, and not the whole torrent"
+    );
     eventually("the piece and the peers are on disk", || {
         let known = std::fs::read_to_string(folder.path().join("swarms.json")).unwrap_or_default();
         let kept = folder.path().join(format!("torrents/{hash}.torrent")).exists();
@@ -139,12 +175,16 @@ fn a_tab_gets_what_only_a_native_seed_has_and_again_after_the_relay_was_killed()
     relay.wait();
     drop(tab);
     let relay = Relay::start_in(folder.path(), &["--allow-local"]);
-    eventually("the relay is in the swarm again", || (relay.stats()["cache_bytes"] == PIECE).then_some(()));
+    eventually("the relay is in the swarm again", || {
+        (relay.stats()["cache_bytes"] == PIECE).then_some(())
+    });
     let mut tab = Tab::open(relay.address("http"), sample.swarm());
-    tab.wait_for(1);
     assert!(tab.piece(3) == sample.content[3 * PIECE..4 * PIECE]);
     assert_eq!(relay.stats()["bytes_native_in"], 0, "it was in the cache");
-    assert!(tab.piece(5) == sample.content[5 * PIECE..6 * PIECE], "the seed was found again");
+    assert!(
+        tab.piece(5) == sample.content[5 * PIECE..6 * PIECE],
+        "the seed was found again"
+    );
     assert_eq!(relay.stats()["panics"], 0);
     seed.stop();
 }
@@ -155,9 +195,10 @@ fn natives_that_announce_to_our_tracker_are_ways_to_find_peers() {
     let (seed, relay) = (Seed::start(&sample), Relay::start(&[]));
     let escaped: String = sample.swarm().0.iter().map(|byte| format!("%{byte:02x}")).collect();
     let port = seed.address.port();
-    relay.get(&format!("/announce?info_hash={escaped}&peer_id=-XX0000-seedseedseed&port={port}&left=0"));
+    relay.get(&format!(
+        "/announce?info_hash={escaped}&peer_id=-XX0000-seedseedseed&port={port}&left=0"
+    ));
     let mut tab = Tab::open(relay.address("http"), sample.swarm());
-    tab.wait_for(1);
     assert!(tab.piece(0) == sample.content[..PIECE]);
     seed.stop();
 }
