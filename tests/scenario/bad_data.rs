@@ -97,3 +97,42 @@ fn unasked_and_malformed_data_is_not_kept() {
     );
     assert_eq!(sim.node(leech).bans(), 0);
 }
+
+#[test]
+fn a_banned_peer_that_comes_back_under_another_name_is_known_by_where_it_listens() {
+    let content = Content::single(16_384, 16_384);
+    let mut sim = Sim::new(4);
+    let leech = sim.add(Setup::leech(&content));
+    let hello = Message::Extended {
+        id: 0,
+        payload: bytes::Bytes::from_static(b"d1:pi7001ee"),
+    };
+    let from = |port: u16| Some(std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+    let mut liar = Puppet::new(1);
+    liar.address = from(40_001);
+    let link = sim.puppet(leech, liar);
+    sim.say(leech, link, &hello);
+    sim.say(leech, link, &Message::HaveAll);
+    sim.say(leech, link, &Message::Unchoke);
+    let block = bytes::Bytes::from(vec![0; 16_384]).into();
+    sim.say(
+        leech,
+        link,
+        &Message::Piece {
+            index: 0,
+            begin: 0,
+            block,
+        },
+    );
+    assert_eq!(sim.node(leech).bans(), 1);
+    // Many peers share a loopback address: another one there is welcome.
+    for (number, port, welcome) in [(2, 7001, false), (3, 7002, true)] {
+        let mut puppet = Puppet::new(number);
+        puppet.address = from(40_000 + u16::from(number));
+        let link = sim.puppet(leech, puppet);
+        let payload = format!("d1:pi{port}ee").into_bytes().into();
+        sim.say(leech, link, &Message::Extended { id: 0, payload });
+        let closed = sim.node(leech).closed.iter().any(|(closed, _)| *closed == link);
+        assert_eq!(closed, !welcome, "the peer listening on {port}");
+    }
+}

@@ -23,6 +23,8 @@ pub(crate) struct Source {
     pub(crate) link: Link,
     pub(crate) id: PeerId,
     pub(crate) address: Option<SocketAddr>,
+    /// Where it says that it listens.
+    pub(crate) listens: Option<SocketAddr>,
     pub(crate) transport: Transport,
 }
 
@@ -135,6 +137,7 @@ mod tests {
             link: Link(n.into()),
             id: PeerId([n; 20]),
             address: None,
+            listens: None,
             transport: Transport::Tcp,
         }
     }

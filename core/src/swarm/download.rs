@@ -167,6 +167,7 @@ impl Swarm {
     fn ban(&mut self, cx: &mut Context, guilty: &[Source]) {
         for source in guilty {
             cx.bans.ban(source.id, source.address);
+            cx.bans.ban(source.id, source.listens);
             cx.report(self.torrent, Report::Banned(source.link));
             let same: Vec<Link> = self
                 .peers

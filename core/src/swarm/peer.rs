@@ -203,8 +203,14 @@ impl Peer {
             link: self.link,
             id: self.id,
             address: self.address,
+            listens: self.listens(),
             transport: self.transport,
         }
+    }
+
+    /// Where it says that it takes links (BEP 10): for a peer that connected to us, not the address we see.
+    pub(crate) fn listens(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.address?.ip(), self.hello.port?))
     }
 
     /// Whether it can serve a piece of which it only says so because it could fetch it from others.

@@ -216,6 +216,10 @@ impl Swarm {
             relay,
             ..hello
         };
+        // Banned before, and back under another id and from another port.
+        if peer.listens().is_some_and(|address| cx.bans.bans_address(address)) {
+            return Err(Reason::Banned);
+        }
         if let Some(bridge) = self.content.as_mut().and_then(|content| content.bridge.as_mut()) {
             bridge.stale = true;
         }
@@ -269,6 +273,7 @@ impl Swarm {
             Progress::Guilty(link) => {
                 if let Some(peer) = self.peers.get(&link) {
                     cx.bans.ban(peer.id, peer.address);
+                    cx.bans.ban(peer.id, peer.listens());
                     cx.report(self.torrent, Report::Banned(link));
                     self.close(cx, link, Reason::Banned);
                 }
