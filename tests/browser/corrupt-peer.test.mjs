@@ -22,7 +22,7 @@ async function contentAndLie(t) {
 }
 
 test('the relay bans a native peer that lies', needs('chromium', 'libtorrent'), async (t) => {
-  const { file, torrent, bad } = await contentAndLie(t);
+  const { file, torrent, good, bad } = await contentAndLie(t);
   const relay = await Relay.start(t);
   const liar = await libtorrent(t, { torrent: torrent.file, dir: bad, lie: true });
   const chromium = await browser(t);
@@ -30,7 +30,7 @@ test('the relay bans a native peer that lies', needs('chromium', 'libtorrent'), 
   const tab = await chromium.open(relay.page(['magnet', link], ['peer', liar.address]));
   // First the liar alone, so that it is asked for certain.
   await relay.until('a bad piece', ({ hash_failures: failures }) => failures > 0);
-  const honest = await seed(t, file);
+  const honest = await seed(t, torrent.file, '--dir', good);
   const handed = await fetch(`${relay.origin}/api/torrents/${torrent.info_hash_v1}/peers`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -38,7 +38,7 @@ test('a tab downloads one of two files that only transmission has', needs('chrom
   // Slow until the choice is made, as a swarm far away would be.
   await transmission.remote('--torrent', '1', '--uplimit', '200');
   const tab = await chromium.open(relay.page(['magnet', magnet(infoHash, ['dn', 'Two packages'])], ['peer', transmission.address]));
-  const { files } = await tab.until('metadata', ({ t: { metadata } }) => metadata !== undefined);
+  const { files } = await tab.until('the list of files', ({ files: list }) => list.length === 2);
   const index = files.findIndex(({ path }) => path.at(-1) === basename(wanted));
   assert.notEqual(index, -1);
   await tab.page.getByRole('checkbox', { name: basename(other) }).uncheck();
