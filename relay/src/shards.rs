@@ -11,16 +11,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tombolo_core::door::Greeting;
 use tombolo_core::event::{Add, Event, Report, Source, Torrent};
 use tombolo_core::key::{PeerId, SwarmKey};
 
 use crate::rtc::Channel;
-use crate::shard::{self, Arrival, Carrier, Command, Directory, FreshChannel, ShardConfig, Start, View};
+use crate::shard::{self, Arrival, Carrier, Command, Directory, FreshChannel, Place, ShardConfig, Start, View};
 
 /// How long stopping may take in all; what is not done by then is left.
 const STOP: Duration = Duration::from_millis(4_500);
+
+/// Peers that may be in the middle of their handshake: each holds a file handle for up to ten seconds.
+const HANDSHAKES: usize = 1_000;
 
 /// What happens in all shards, as it happens.
 pub type Reports = mpsc::UnboundedReceiver<(Torrent, Report)>;
@@ -145,10 +148,19 @@ impl Shards {
 
     /// Takes in peers that connect to this listener, for any torrent, until the shards are stopped.
     pub async fn listen(self, listener: TcpListener) {
+        let doors = Arc::new(Semaphore::new(HANDSHAKES));
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
-                    tokio::spawn(self.clone().accept(stream, address));
+                    // Where too many stand at the door already, one more is sent away.
+                    let Ok(door) = doors.clone().try_acquire_owned() else {
+                        continue;
+                    };
+                    let shards = self.clone();
+                    tokio::spawn(async move {
+                        shards.accept(stream, address).await;
+                        drop(door);
+                    });
                 }
                 // Out of file handles, most likely: others must close first.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -163,7 +175,7 @@ impl Shards {
         };
         let _ = stream.set_nodelay(true);
         if let Ok(stream) = stream.into_std() {
-            self.arrive(greeting, Carrier::Tcp(stream), Some(address));
+            self.arrive(greeting, Carrier::Tcp(stream), Some(address), None);
         }
     }
 
@@ -172,17 +184,24 @@ impl Shards {
         let answered = shard::answer(&mut FreshChannel(&channel), |swarm| self.answers_as(swarm)).await;
         let Ok(greeting) = answered else { return };
         let address = channel.remote_address();
-        self.arrive(greeting, Carrier::Channel(channel), address);
+        self.arrive(greeting, Carrier::Channel(channel), address, None);
     }
 
     /// Hands a peer past its handshake to the shard of its torrent.
-    pub(crate) fn arrive(&self, greeting: Greeting, carrier: Carrier, address: Option<SocketAddr>) {
+    pub(crate) fn arrive(
+        &self,
+        greeting: Greeting,
+        carrier: Carrier,
+        address: Option<SocketAddr>,
+        place: Option<Place>,
+    ) {
         if let Some(torrent) = self.find(greeting.swarm) {
             let arrival = Arrival {
                 torrent,
                 greeting,
                 carrier,
                 address,
+                place,
             };
             self.command(torrent, Command::Arrival(Box::new(arrival)));
         }

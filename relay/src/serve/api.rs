@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,13 +28,16 @@ use crate::shard::View;
 /// The longest body read: a .torrent of 8 MiB in base64.
 const MAX_BODY: usize = 12 << 20;
 
+/// How long a body may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Peers of one request.
 const MAX_PEERS: usize = 200;
 
 /// Answers a request to `/api`.
 pub(crate) async fn answer(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>) -> Reply {
     let trusted = relay.guard.authorised(ends, request.headers());
-    let page = trusted || relay.guard.from_page(request.headers());
+    let page = trusted || relay.guard.is_from_page(request.headers());
     let path = request.uri().path().to_owned();
     let parts: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
     let unauthorised = || reply::refusal(StatusCode::UNAUTHORIZED, "unauthorised", "this needs the relay's token");
@@ -75,12 +79,25 @@ fn refused(refusal: Refusal) -> Reply {
 
 /// The JSON that came with a request.
 async fn body(request: Request<Incoming>) -> Result<Value, Reply> {
-    let too_large = || reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too long");
-    let body = Limited::new(request.into_body(), MAX_BODY)
-        .collect()
-        .await
-        .map_err(|_| too_large())?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|_| bad("bad-json", "the body is not JSON"))
+    let reading = Limited::new(request.into_body(), MAX_BODY).collect();
+    let body = match tokio::time::timeout(PATIENCE, reading).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) => {
+            return Err(reply::refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "the body is too long",
+            ));
+        }
+        Err(_) => {
+            return Err(reply::refusal(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                "the body did not come",
+            ));
+        }
+    };
+    serde_json::from_slice(&body).map_err(|_| bad("bad-json", "the body is not JSON"))
 }
 
 /// Does something with the torrent of that hash.
@@ -104,7 +121,7 @@ fn swarm(hash: &str) -> Option<SwarmKey> {
 async fn add(relay: &Arc<Relay>, body: &Value) -> Reply {
     let source = match source(body) {
         Ok(source) => source,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let hashes = match &source {
         Source::Magnet(magnet) => magnet.hashes,
@@ -122,21 +139,22 @@ async fn add(relay: &Arc<Relay>, body: &Value) -> Reply {
 }
 
 /// What a request to add a torrent names.
-fn source(body: &Value) -> Result<Source, Reply> {
+fn source(body: &Value) -> Result<Source, Box<Reply>> {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     if let Some(base64) = text("torrent") {
         let bytes = STANDARD
             .decode(base64)
-            .map_err(|_| bad("bad-base64", "the torrent is not base64"))?;
-        let metainfo = Metainfo::parse(&Bytes::from(bytes)).map_err(|error| bad("bad-metainfo", &error.to_string()))?;
+            .map_err(|_| Box::new(bad("bad-base64", "the torrent is not base64")))?;
+        let metainfo =
+            Metainfo::parse(&Bytes::from(bytes)).map_err(|error| Box::new(bad("bad-metainfo", &error.to_string())))?;
         return Ok(Source::Metainfo(Arc::new(metainfo)));
     }
     let Some(magnet) = text("magnet").or_else(|| text("info_hash")) else {
-        return Err(bad("bad-request", "name a magnet, a torrent or an info_hash"));
+        return Err(Box::new(bad("bad-request", "name a magnet, a torrent or an info_hash")));
     };
     Magnet::parse(magnet)
         .map(Source::Magnet)
-        .map_err(|error| bad("bad-magnet", &error.to_string()))
+        .map_err(|error| Box::new(bad("bad-magnet", &error.to_string())))
 }
 
 async fn peers(relay: &Arc<Relay>, torrent: Torrent, body: Value) -> Reply {

@@ -72,7 +72,7 @@ impl Guard {
 
     /// Whether a request is one that our own page makes for its visitor. What it may do so is no more than `/wire` lets
     /// anyone do, so that a forged header wins nothing.
-    pub(crate) fn from_page(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_from_page(&self, headers: &HeaderMap) -> bool {
         text(headers, &HeaderName::from_static("sec-fetch-site")) == Some("same-origin")
     }
 }

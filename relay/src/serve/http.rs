@@ -132,9 +132,7 @@ fn tracked(relay: &Arc<Relay>, ends: Ends, request: &Request<Incoming>) -> Reply
 fn upgrade_wire(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass: Arc<Pass>) -> Reply {
     let relay = relay.clone();
     upgrade(request, move |stream, read| async move {
-        // A link is counted by its torrent from here on.
-        drop(pass);
-        wire::serve(relay, Wire::new(stream, &read), ends.remote).await;
+        wire::serve(relay, Wire::new(stream, &read), ends.remote, pass).await;
     })
 }
 

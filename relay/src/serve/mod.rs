@@ -45,7 +45,7 @@ use state::State;
 use tracker::Tracker;
 
 /// Peers of one swarm that the relay itself is linked with.
-const MAX_LINKS: usize = 200;
+const MAX_LINKS: usize = 500;
 
 /// Bytes of pieces between request and storage, at most.
 const MEMORY: u64 = 96 << 20;

@@ -16,7 +16,7 @@ use tombolo_core::key::SwarmKey;
 use super::Relay;
 use super::bridge::Refusal;
 use super::websocket::frame::{self, Decoder, Part, opcode};
-use crate::shard::{Carrier, Fresh, answer};
+use crate::shard::{Carrier, Fresh, Place, answer};
 
 /// The policy refuses the info-hash.
 const REFUSED: u16 = 4403;
@@ -98,7 +98,7 @@ impl Fresh for Wire {
 }
 
 /// Serves a `/wire` socket until it is handed to its shard, or closed.
-pub(crate) async fn serve(relay: Arc<Relay>, mut wire: Wire, address: SocketAddr) {
+pub(crate) async fn serve(relay: Arc<Relay>, mut wire: Wire, address: SocketAddr, place: Place) {
     let mut refusal = None;
     let admit = |swarm: SwarmKey| match relay.bridge.admit(swarm, relay.tracker.natives(swarm)) {
         Ok(_) => Some(relay.shards.peer_id()),
@@ -117,6 +117,6 @@ pub(crate) async fn serve(relay: Arc<Relay>, mut wire: Wire, address: SocketAddr
     if let Ok(stream) = stream.into_std() {
         relay
             .shards
-            .arrive(greeting, Carrier::Wire(stream, decoder), Some(address));
+            .arrive(greeting, Carrier::Wire(stream, decoder), Some(address), Some(place));
     }
 }

@@ -26,7 +26,7 @@ use super::directory::Directory;
 use super::greet;
 use super::link::{Flow, Framing, Pump, Stream};
 use super::negotiation::Negotiations;
-use super::{Endpoint, ShardConfig};
+use super::{Endpoint, Place, ShardConfig};
 use crate::outside::Outside;
 use crate::storage::Disk;
 
@@ -348,9 +348,19 @@ impl Driver {
         (link, flow)
     }
 
-    /// Pumps a stream that is past its handshake, on a task of its own.
-    pub(super) fn pump(self: &Rc<Self>, link: Link, flow: Rc<Flow>, stream: impl Stream + 'static, framing: Framing) {
-        tokio::task::spawn_local(Pump::new(self.clone(), link, flow, stream, framing).run());
+    /// Pumps a stream that is past its handshake, on a task of its own that holds `place` for as long.
+    pub(super) fn pump(
+        self: &Rc<Self>,
+        (link, flow): (Link, Rc<Flow>),
+        stream: impl Stream + 'static,
+        framing: Framing,
+        place: Option<Place>,
+    ) {
+        let pump = Pump::new(self.clone(), link, flow, stream, framing);
+        tokio::task::spawn_local(async move {
+            pump.run().await;
+            drop(place);
+        });
     }
 
     /// The stream of a link is over.
@@ -378,8 +388,8 @@ impl Driver {
             match connected.await {
                 Some((stream, greeting)) if driver.has(torrent) => {
                     let how = (Transport::Tcp, Origin::Dialled(dial));
-                    let (link, flow) = driver.open(torrent, greeting, how, Some(address));
-                    driver.pump(link, flow, stream, Framing::Raw);
+                    let opened = driver.open(torrent, greeting, how, Some(address));
+                    driver.pump(opened, stream, Framing::Raw, None);
                 }
                 _ => driver.handle(Event::DialFailed(dial)),
             }

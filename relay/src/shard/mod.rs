@@ -69,7 +69,12 @@ pub(crate) struct Arrival {
     pub(crate) greeting: Greeting,
     pub(crate) carrier: Carrier,
     pub(crate) address: Option<SocketAddr>,
+    /// Its place under a limit, given back when the link is over.
+    pub(crate) place: Option<Place>,
 }
+
+/// A place under a limit; dropping it gives it back.
+pub(crate) type Place = Arc<dyn Send + Sync>;
 
 /// What carries a peer that is handed over.
 pub(crate) enum Carrier {
@@ -166,7 +171,7 @@ pub(crate) fn run(start: Start, started: &std::sync::mpsc::Sender<std::io::Resul
                 return;
             }
         };
-        let outside = Outside::start(config.outside.clone(), deliver);
+        let outside = Outside::start(config.outside, deliver);
         let driver = Driver::new(
             Parts {
                 config,
@@ -239,32 +244,28 @@ fn arrive(driver: &Rc<Driver>, arrival: Arrival) {
         greeting,
         carrier,
         address,
+        place,
     } = arrival;
     if !driver.has(torrent) {
         return;
     }
-    match carrier {
-        Carrier::Tcp(stream) => {
-            let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
-                return;
-            };
-            let (link, flow) = driver.open(torrent, greeting, (Transport::Tcp, Origin::Inbound), address);
-            driver.pump(link, flow, stream, Framing::Raw);
-        }
-        Carrier::Wire(stream, decoder) => {
-            let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
-                return;
-            };
-            let (link, flow) = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
-            driver.pump(link, flow, stream, Framing::WebSocket(decoder));
-        }
+    let (stream, framing, transport) = match carrier {
+        Carrier::Tcp(stream) => (stream, Framing::Raw, Transport::Tcp),
+        Carrier::Wire(stream, decoder) => (stream, Framing::WebSocket(decoder), Transport::Wire),
         Carrier::Channel(channel) => {
             let driver = driver.clone();
             tokio::task::spawn_local(async move {
                 driver.channel_link(channel, torrent, greeting, Origin::Inbound).await;
+                drop(place);
             });
+            return;
         }
-    }
+    };
+    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
+        return;
+    };
+    let (link, flow) = driver.open(torrent, greeting, (transport, Origin::Inbound), address);
+    driver.pump((link, flow), stream, framing, place);
 }
 
 /// Removes every torrent and gives trackers a moment to hear of it.
