@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tombolo_core::bits::Bits;
 use tombolo_core::event::{Event, StorageError, Torrent};
 use tombolo_core::metainfo::Metainfo;
@@ -11,9 +12,9 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::engine::Core;
 use crate::entry::Entry;
-use crate::platform::{Host, bytes_of, member, resolved};
+use crate::platform::{Access, Host, bytes_of, member, resolved};
 use crate::storage::{
-    Arrival, Backing, Disk, Extent, LIMIT, Memory, Outcome, Place, Plan, Store, Task, Trouble, file_name, storage_error,
+    Backing, Disk, Extent, LIMIT, Memory, Outcome, Place, Plan, Store, Task, Trouble, file_name, storage_error,
 };
 
 /// The .torrent in a torrent's folder: a reload needs no peer to know what it is.
@@ -113,7 +114,6 @@ impl Core {
                 Some(Err(trouble)) => self.wait_for(torrent, trouble),
             }
         }
-        self.read_ahead(torrent);
     }
 
     fn take_outcome(&mut self, outcome: Outcome) {
@@ -135,59 +135,40 @@ impl Core {
                 let folder = disk.folder().clone();
                 spawn_local(async move {
                     let opened = host.open(&folder, &file_name(place)).await;
-                    let arrival = opened.map(|access| Arrival::Opened(place, access));
-                    let arrival = arrival.map_err(|error| storage_error(&error));
-                    handle.turn(|core| core.arrived(torrent, arrival));
+                    let opened = opened.map_err(|error| storage_error(&error));
+                    handle.turn(|core| core.file_opened(torrent, place, opened));
                 });
             }
-            (Backing::Blobs(blobs), Trouble::Unread(index)) => {
-                let (blob, bounds) = (blobs.blob().clone(), blobs.bounds(index));
+            (Backing::Blobs(blobs), Trouble::Unread(part)) => {
+                let (blob, bounds) = (blobs.blob().clone(), blobs.bounds(part));
                 spawn_local(async move {
-                    let bytes = read_blob(&blob, bounds).await;
-                    let arrival = bytes.map(|bytes| Arrival::Chunk(index, bytes.into()));
-                    handle.turn(|core| core.arrived(torrent, arrival));
+                    let bytes = read_blob(&blob, bounds).await.map(Bytes::from);
+                    handle.turn(|core| core.part_read(torrent, part, bytes));
                 });
             }
             _ => {}
         }
     }
 
-    fn arrived(&mut self, torrent: Torrent, arrival: Result<Arrival, StorageError>) {
+    fn file_opened(&mut self, torrent: Torrent, place: Place, opened: Result<Access, StorageError>) {
         let Some(store) = self.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut()) else {
-            if let Ok(Arrival::Opened(_, access)) = arrival {
+            // Removed meanwhile.
+            if let Ok(access) = opened {
                 access.close();
             }
             return;
         };
-        if let Some(outcome) = store.resume(arrival) {
+        if let Some(outcome) = store.opened(place, opened) {
             self.take_outcome(outcome);
         }
         self.run_store(torrent);
     }
 
-    /// Reads the next part of the user's own files before it is asked for.
-    fn read_ahead(&mut self, torrent: Torrent) {
-        let handle = self.handle();
-        let Some(store) = self.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut()) else {
-            return;
-        };
-        let Backing::Blobs(blobs) = store.backing_mut() else {
-            return;
-        };
-        let Some(index) = blobs.read_ahead() else { return };
-        let (blob, bounds) = (blobs.blob().clone(), blobs.bounds(index));
-        spawn_local(async move {
-            // What cannot be read ahead will be missed when it is asked for.
-            let Ok(bytes) = read_blob(&blob, bounds).await else {
-                return;
-            };
-            handle.turn(|core| {
-                let store = core.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut());
-                if let Some(store) = store {
-                    store.arrive(Arrival::Chunk(index, bytes.into()));
-                }
-            });
-        });
+    fn part_read(&mut self, torrent: Torrent, part: u64, bytes: Result<Bytes, StorageError>) {
+        let store = self.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut());
+        let lost = store.map_or_else(Vec::new, |store| store.read_part(part, bytes));
+        lost.into_iter().for_each(|outcome| self.take_outcome(outcome));
+        self.run_store(torrent);
     }
 
     /// New priorities: told to the session, kept for a reload, and newly wanted files get their place.

@@ -1,7 +1,7 @@
 //! The user's own files as a torrent's bytes: seeded from where they are, never copied.
 //!
-//! Reading a blob costs a round trip to the browser, so whole chunks are read and the last few kept. Sequential readers find
-//! the next chunk read ahead.
+//! Reading a blob costs a round trip to the browser, so whole chunks are read, many at a time, and the last few kept. Peers
+//! ask in no order worth guessing, but for many blocks ahead: what they asked for is read while earlier chunks are sent.
 
 use std::collections::VecDeque;
 
@@ -11,11 +11,11 @@ use wasm_bindgen::JsValue;
 
 use super::{Plan, Trouble};
 
-/// How much is read at a time, in bytes: large against the cost of one read (about 1 ms), small against memory. A chunk is
-/// whole pieces where they are smaller, and one piece where they are larger.
-const CHUNK: u64 = 1 << 20;
+/// How much is read at a time, in bytes: one piece, or several where they are smaller than this. Peers pick pieces at random, so
+/// more would mostly be read in vain.
+const CHUNK: u64 = 64 << 10;
 
-/// Bytes of chunks that are kept.
+/// Bytes of chunks that are kept: what a few peers ask for ahead.
 const KEPT: u64 = 32 << 20;
 
 /// The files of one torrent, joined.
@@ -26,9 +26,6 @@ pub(crate) struct Blobs {
     chunk: u64,
     /// Least recently used first.
     chunks: VecDeque<(u64, Bytes)>,
-    /// The chunk that is being read ahead of need.
-    ahead: Option<u64>,
-    last: u64,
 }
 
 impl Blobs {
@@ -40,8 +37,6 @@ impl Blobs {
             blob,
             chunk: (CHUNK / piece).max(1) * piece,
             chunks: VecDeque::new(),
-            ahead: None,
-            last: 0,
         }
     }
 
@@ -70,34 +65,14 @@ impl Blobs {
             .and_then(|place| self.chunks.remove(place))
             .ok_or(Trouble::Unread(index))?;
         let from = (start % self.chunk) as usize;
-        let bytes = found
-            .1
-            .slice(from.min(found.1.len())..(from + range.length as usize).min(found.1.len()));
+        let end = (from + range.length as usize).min(found.1.len());
+        let bytes = found.1.slice(from.min(end)..end);
         self.chunks.push_back(found);
-        self.last = index;
         Ok(bytes)
-    }
-
-    /// The chunk to read ahead: the one after that read last, where the one before that was read too.
-    pub(crate) fn read_ahead(&mut self) -> Option<u64> {
-        let has = |index: u64| self.chunks.iter().any(|(chunk, _)| *chunk == index);
-        let next = self.last + 1;
-        let sequential = self.last == 0 || has(self.last - 1);
-        if self.ahead.is_some() || !sequential || has(next) || next * self.chunk >= self.plan.layout().total() {
-            return None;
-        }
-        self.ahead = Some(next);
-        Some(next)
     }
 
     /// Takes a chunk that was read.
     pub(crate) fn arrived(&mut self, index: u64, bytes: Bytes) {
-        if self.ahead == Some(index) {
-            self.ahead = None;
-        }
-        if self.chunks.iter().any(|(chunk, _)| *chunk == index) {
-            return;
-        }
         self.chunks.push_back((index, bytes));
         while self.chunks.len() as u64 * self.chunk > KEPT.max(2 * self.chunk) {
             self.chunks.pop_front();
@@ -116,24 +91,20 @@ mod tests {
 
     #[test]
     fn a_chunk_is_whole_pieces() {
-        assert_eq!(blobs(10 << 20, 16 << 10).bounds(1), (1 << 20, 2 << 20));
+        assert_eq!(blobs(10 << 20, 16 << 10).bounds(1), (64 << 10, 128 << 10));
         assert_eq!(blobs(10 << 20, 4 << 20).bounds(2), (8 << 20, 10 << 20));
-        assert_eq!(blobs(10 << 20, 300_000).bounds(1), (900_000, 1_800_000));
+        assert_eq!(blobs(10 << 20, 30_000).bounds(1), (60_000, 120_000));
     }
 
     #[test]
-    fn what_was_read_is_kept_and_the_next_read_ahead() {
+    fn what_was_read_is_kept() {
         let mut blobs = blobs(4 << 20, 1 << 20);
         let range = |index, begin| Layout::new(4 << 20, 1 << 20).unwrap().range(index, begin, 2).unwrap();
         assert!(matches!(blobs.read(range(0, 5)), Err(Trouble::Unread(0))));
         blobs.arrived(0, Bytes::from(vec![3; 1 << 20]));
-        assert_eq!(blobs.read(range(0, 5)).unwrap(), &[3; 2][..]);
-        assert_eq!(blobs.read_ahead(), Some(1));
-        assert_eq!(blobs.read_ahead(), None, "once");
-        blobs.arrived(1, Bytes::from(vec![4; 1 << 20]));
         blobs.arrived(3, Bytes::from(vec![5; 1 << 20]));
+        assert_eq!(blobs.read(range(0, 5)).unwrap(), &[3; 2][..]);
         assert_eq!(blobs.read(range(3, 0)).unwrap(), &[5; 2][..]);
-        assert_eq!(blobs.read_ahead(), None, "the last has no next");
     }
 
     #[test]

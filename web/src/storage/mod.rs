@@ -1,8 +1,8 @@
 //! A torrent's bytes in the browser: written, read and checked in the order that the session asked for.
 //!
 //! Invariant: tasks of one torrent are done as if in order, so that a read after a write sees it. What can be done at once is:
-//! opened files of the origin's private file system are read and written without waiting. Where something must be waited for
-//! (a file to be opened, a part of a blob to be read), the tasks behind it wait too.
+//! opened files of the origin's private file system are read and written without waiting. Where a file must be opened first, the
+//! tasks behind it wait too. The user's own files are only read, so there the tasks behind go on.
 
 mod blobs;
 mod disk;
@@ -82,21 +82,15 @@ pub(crate) enum Trouble {
     Failed(StorageError),
 }
 
-/// What was waited for.
-#[derive(Debug)]
-pub(crate) enum Arrival {
-    /// A file was opened.
-    Opened(Place, Access),
-    /// A part of the user's files was read.
-    Chunk(u64, Bytes),
-}
-
 /// A torrent's bytes and what is to be done with them.
 #[derive(Debug)]
 pub(crate) struct Store {
     backing: Backing,
+    /// A file is being opened.
     waiting: bool,
     queue: VecDeque<Task>,
+    /// Tasks that wait for parts of the user's files, by part.
+    parked: Vec<(u64, Task)>,
 }
 
 impl Store {
@@ -106,6 +100,7 @@ impl Store {
             backing,
             waiting: false,
             queue: VecDeque::new(),
+            parked: Vec::new(),
         }
     }
 
@@ -133,7 +128,8 @@ impl Store {
         self.queue.push_back(task);
     }
 
-    /// Does the next task. `Err` tells what it has to wait for; until [`resume`](Self::resume) nothing more is done.
+    /// Does the next task. `Err` tells what must be seen to: a file to be [`opened`](Self::opened), until when nothing more is done,
+    /// or a part of the user's files to be [`read_part`](Self::read_part).
     pub(crate) fn step(&mut self) -> Option<Result<Outcome, Trouble>> {
         if self.waiting {
             return None;
@@ -142,33 +138,53 @@ impl Store {
         match self.attempt(&task) {
             Ok(outcome) => Some(Ok(outcome)),
             Err(Trouble::Failed(error)) => Some(Ok(failed(&task, error))),
-            Err(wait) => {
+            Err(Trouble::Closed(place)) => {
                 self.queue.push_front(task);
                 self.waiting = true;
-                Some(Err(wait))
+                Some(Err(Trouble::Closed(place)))
+            }
+            Err(Trouble::Unread(part)) => {
+                let is_being_read = self.parked.iter().any(|(parked, _)| *parked == part);
+                self.parked.push((part, task));
+                Some(if is_being_read {
+                    Ok(Outcome::Nothing)
+                } else {
+                    Err(Trouble::Unread(part))
+                })
             }
         }
     }
 
-    /// What was waited for has come, or will not.
-    pub(crate) fn resume(&mut self, arrival: Result<Arrival, StorageError>) -> Option<Outcome> {
+    /// A file was opened, or cannot be.
+    pub(crate) fn opened(&mut self, place: Place, access: Result<Access, StorageError>) -> Option<Outcome> {
         self.waiting = false;
-        match arrival {
-            Ok(arrival) => {
-                self.arrive(arrival);
+        match (access, &mut self.backing) {
+            (Ok(access), Backing::Disk(disk)) => {
+                disk.opened(place, access);
                 None
             }
-            Err(error) => self.queue.pop_front().map(|task| failed(&task, error)),
+            (Ok(access), _) => {
+                access.close();
+                None
+            }
+            (Err(error), _) => self.queue.pop_front().map(|task| failed(&task, error)),
         }
     }
 
-    /// Takes what was read or opened, asked for or ahead of it.
-    pub(crate) fn arrive(&mut self, arrival: Arrival) {
-        match (&mut self.backing, arrival) {
-            (Backing::Disk(disk), Arrival::Opened(place, access)) => disk.opened(place, access),
-            (Backing::Blobs(blobs), Arrival::Chunk(index, bytes)) => blobs.arrived(index, bytes),
-            (_, Arrival::Opened(_, access)) => access.close(),
-            (_, Arrival::Chunk(..)) => {}
+    /// A part of the user's files was read, or cannot be: what becomes of the tasks that cannot be done.
+    pub(crate) fn read_part(&mut self, part: u64, bytes: Result<Bytes, StorageError>) -> Vec<Outcome> {
+        let parked = std::mem::take(&mut self.parked);
+        let (ready, parked): (Vec<_>, Vec<_>) = parked.into_iter().partition(|(index, _)| *index == part);
+        self.parked = parked;
+        match (bytes, &mut self.backing) {
+            (Ok(bytes), Backing::Blobs(blobs)) => {
+                blobs.arrived(part, bytes);
+                let ready = ready.into_iter().rev();
+                ready.for_each(|(_, task)| self.queue.push_front(task));
+                Vec::new()
+            }
+            (Ok(_), _) => Vec::new(),
+            (Err(error), _) => ready.iter().map(|(_, task)| failed(task, error.clone())).collect(),
         }
     }
 
@@ -265,6 +281,26 @@ mod tests {
             pad: false,
         };
         Store::new(Backing::Memory(Memory::new(Plan::new(layout, vec![extent]), 32)))
+    }
+
+    #[test]
+    fn a_part_is_read_once_for_all_who_wait() {
+        let layout = Layout::new(256 << 10, 64 << 10).unwrap();
+        let mut store = Store::new(Backing::Blobs(Blobs::new(Plan::new(layout, Vec::new()), JsValue::NULL)));
+        for (stream, begin) in [(1, 0), (2, 9)] {
+            store.push(Task::Load(Reader::Stream(stream), layout.range(1, begin, 3).unwrap()));
+        }
+        store.push(Task::Load(Reader::Stream(3), layout.range(2, 0, 1).unwrap()));
+        assert!(matches!(store.step(), Some(Err(Trouble::Unread(1)))));
+        assert!(matches!(store.step(), Some(Ok(Outcome::Nothing))));
+        assert!(matches!(store.step(), Some(Err(Trouble::Unread(2)))));
+        assert!(store.step().is_none());
+        assert!(store.read_part(1, Ok(Bytes::from(vec![7; 64 << 10]))).is_empty());
+        assert!(matches!(store.step(), Some(Ok(Outcome::Read(1, Ok(_))))));
+        assert!(matches!(store.step(), Some(Ok(Outcome::Read(2, Ok(_))))));
+        let lost = store.read_part(2, Err(StorageError::Full));
+        assert!(matches!(lost[..], [Outcome::Read(3, Err(StorageError::Full))]));
+        assert!(store.step().is_none());
     }
 
     #[test]
