@@ -74,10 +74,10 @@ export class Torrent {
     return file;
   }
 
-  /** The address under which the service worker serves file `index`, or null before the metadata or where there is none. */
+  /** The address under which the service worker serves file `index`; null before the metadata, and while none serves this page. */
   fileURL(index) {
     const file = this.#snapshot.files[index];
-    if (!file || !navigator.serviceWorker) return null;
+    if (!file || !navigator.serviceWorker?.controller) return null;
     const name = encodeURIComponent(file.path[file.path.length - 1]);
     return new URL(`stream/${this.#snapshot.infoHash}/${index}/${name}`, document.baseURI).href;
   }
