@@ -35,11 +35,14 @@ pub(crate) struct Finished {
     blocks: Vec<(Slices, Source)>,
 }
 
+/// A piece that failed its hash: each block's digest and sender.
+type Attempt = Vec<([u8; 20], Source)>;
+
 /// The pieces on their way in.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     open: Map<Piece, Vec<Option<(Slices, Source)>>>,
-    suspects: Map<Piece, Vec<Vec<([u8; 20], Source)>>>,
+    suspects: Map<Piece, Vec<Attempt>>,
 }
 
 impl Finished {

@@ -98,12 +98,10 @@ impl Swarm {
             .assembly
             .put(block, content.layout.blocks(block.piece), data, peer.source());
         let cancel: Vec<(u32, Block)> = cancel.into_iter().map(|link| (link, block)).collect();
-        if piece_complete {
-            if let Some(finished) = content.assembly.finish(block.piece) {
-                let job = cx.job(self.torrent);
-                cx.act(Action::Hash(job, finished.data()));
-                content.hashing.insert(job, finished);
-            }
+        if piece_complete && let Some(finished) = content.assembly.finish(block.piece) {
+            let job = cx.job(self.torrent);
+            cx.act(Action::Hash(job, finished.data()));
+            content.hashing.insert(job, finished);
         }
         self.cancel(&cancel);
         Ok(())

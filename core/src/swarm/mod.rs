@@ -352,11 +352,11 @@ impl Swarm {
 
     /// Marks a peer to be looked at again.
     fn touch(&mut self, link: Link) {
-        if let Some(peer) = self.peers.get_mut(&link) {
-            if !peer.dirty {
-                peer.dirty = true;
-                self.dirty.push(link);
-            }
+        if let Some(peer) = self.peers.get_mut(&link)
+            && !peer.dirty
+        {
+            peer.dirty = true;
+            self.dirty.push(link);
         }
     }
 
@@ -397,11 +397,12 @@ impl Swarm {
 
     /// Tells the shell that a link has something to send, unless it knows.
     fn flush(&mut self, cx: &mut Context, link: Link) {
-        if let Some(peer) = self.peers.get_mut(&link) {
-            if !peer.flushing && peer.has_output() {
-                peer.flushing = true;
-                cx.act(Action::Flush(link));
-            }
+        if let Some(peer) = self.peers.get_mut(&link)
+            && !peer.flushing
+            && peer.has_output()
+        {
+            peer.flushing = true;
+            cx.act(Action::Flush(link));
         }
     }
 

@@ -233,10 +233,10 @@ impl Peer {
     /// Remembers HAVE before the number of pieces is known. Past a bound it is forgotten: the peer is then only
     /// asked for less than it has.
     pub(crate) fn early_have(&mut self, piece: u32) {
-        if let Has::Unread { haves, .. } = &mut self.has {
-            if haves.len() < MAX_EARLY_HAVES {
-                haves.push(piece);
-            }
+        if let Has::Unread { haves, .. } = &mut self.has
+            && haves.len() < MAX_EARLY_HAVES
+        {
+            haves.push(piece);
         }
     }
 

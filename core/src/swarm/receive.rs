@@ -88,13 +88,13 @@ impl Swarm {
             return Ok(());
         };
         let piece = existing(content, index, "HAVE of a piece that does not exist")?;
-        if let Has::Known(bits, count) = &mut peer.has {
-            if bits.insert(piece.index()) {
-                *count += 1;
-                content.picker.add_have(piece);
-                if let Some(bridge) = &mut content.bridge {
-                    bridge.stale = true;
-                }
+        if let Has::Known(bits, count) = &mut peer.has
+            && bits.insert(piece.index())
+        {
+            *count += 1;
+            content.picker.add_have(piece);
+            if let Some(bridge) = &mut content.bridge {
+                bridge.stale = true;
             }
         }
         Ok(())
