@@ -30,7 +30,7 @@ export function which(name) {
 }
 
 const TOOLS = {
-  tombolo: [() => existsSync(TOMBOLO), 'cargo build --package tombolo-relay'],
+  tombolo: [() => existsSync(TOMBOLO), 'cargo test --workspace --no-run'],
   page: [() => existsSync(join(ROOT, 'www/pkg/tombolo_web_bg.wasm')), 'cargo xtask wasm'],
   chromium: [() => existsSync(CHROMIUM) && existsSync(join(ROOT, 'tests/browser/node_modules/playwright-core')),
     'apt-get install chromium, npm ci in tests/browser'],
