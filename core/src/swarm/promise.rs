@@ -86,12 +86,12 @@ impl Swarm {
 
     /// A piece is held now: everybody is told.
     pub(super) fn promise_piece(&mut self, piece: Piece) {
+        let bridge = self.content.as_ref().is_some_and(|content| content.bridge.is_some());
         for (link, peer) in self.peers.iter_mut() {
-            if peer
-                .promised
-                .as_mut()
-                .is_some_and(|promised| promised.insert(piece.index()))
-            {
+            // Of a bridge that forgets pieces again: a seed that was told of each once would take it for a seed, and leave.
+            let redundant = bridge && has(peer, piece.index());
+            let promised = peer.promised.as_mut().filter(|_| !redundant);
+            if promised.is_some_and(|promised| promised.insert(piece.index())) {
                 peer.send_have(piece);
                 if !peer.dirty {
                     peer.dirty = true;
@@ -137,11 +137,19 @@ fn offerable(content: &super::Content, peer: &Peer) -> Bits {
     have
 }
 
-/// Sends HAVE for what is new; whether anything was.
+/// Whether a peer says that it has a piece.
+fn has(peer: &Peer, index: usize) -> bool {
+    peer.pieces().is_some_and(|pieces| pieces.contains(index))
+}
+
+/// Sends HAVE for what is new and the peer lacks; whether anything was.
 fn promise_more(peer: &mut Peer, have: &Bits) -> bool {
-    let promised = peer.promised.get_or_insert_with(|| Bits::new(have.len()));
-    let new: Vec<usize> = have.difference(promised).collect();
-    promised.union(have);
+    let promised = peer.promised.take().unwrap_or_else(|| Bits::new(have.len()));
+    let new: Vec<usize> = have.difference(&promised).filter(|&index| !has(peer, index)).collect();
+    let promised = peer.promised.insert(promised);
+    for &index in &new {
+        promised.insert(index);
+    }
     for &index in &new {
         peer.send(&Message::Have(index as u32));
     }
