@@ -31,7 +31,7 @@ async function open(browser, url, state, { size = 'desktop', dark = false, force
   const faults = [];
   page.on('pageerror', error => faults.push(String(error.stack)));
   page.on('console', message => message.type() === 'error' && faults.push(message.text()));
-  if (clock) await page.clock.install();
+  if (clock) await stop(page);
   if (rtl) await page.addInitScript(() => new MutationObserver((_, observer) => {
     if (!document.documentElement) return;
     document.documentElement.dir = 'rtl';
@@ -45,6 +45,13 @@ async function open(browser, url, state, { size = 'desktop', dark = false, force
     assert.deepEqual(faults, []);
   };
   return page;
+}
+
+/** Gives the page a clock that stands still: its time passes by `page.clock.runFor` alone, however busy the machine is. */
+async function stop(page) {
+  const noon = Date.UTC(2026, 0, 1, 12);
+  await page.clock.install({ time: noon });
+  await page.clock.pauseAt(noon + 1000);
 }
 
 /**
