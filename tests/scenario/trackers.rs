@@ -1,7 +1,9 @@
 //! The tracker client: announces, back-off, tiers; offers and answers over WebSocket.
 
+use tombolo_core::bits::Bits;
 use tombolo_core::config::Config;
-use tombolo_core::event::{Action, Add, Event, Offer, Source};
+use tombolo_core::event::{Action, Add, Event, Mode, Offer, Source};
+use tombolo_core::magnet::Magnet;
 use tombolo_core::session::Session;
 use tombolo_core::status::TrackerState;
 use tombolo_core::swarm::Priority;
@@ -15,8 +17,16 @@ struct Client {
 }
 
 impl Client {
+    /// One that has nothing, and knows it.
     fn new(trackers: &[&str], offers: bool) -> Self {
         let content = Content::single(100_000, 16_384);
+        let mut client = Self::add(Source::Metainfo(content.metainfo), trackers, offers);
+        client.session.handle(Time::ZERO, restored(&[], &[]));
+        client
+    }
+
+    /// One whose storage is not open yet.
+    fn add(source: Source, trackers: &[&str], offers: bool) -> Self {
         let mut session = Session::new(
             Config {
                 offers,
@@ -27,8 +37,8 @@ impl Client {
         );
         let add = Add {
             torrent: TORRENT,
-            source: Source::Metainfo(content.metainfo),
-            mode: tombolo_core::event::Mode::Whole,
+            source,
+            mode: Mode::Whole,
             trackers: Some(trackers.iter().map(ToString::to_string).collect()),
             peers: Vec::new(),
             priorities: Vec::<Priority>::new(),
@@ -57,12 +67,52 @@ impl Client {
     }
 }
 
+/// Storage is open: it holds these pieces of the seven, and those to check.
+fn restored(held: &[usize], check: &[usize]) -> Event {
+    let bits = |pieces: &[usize]| {
+        let mut bits = Bits::new(7);
+        pieces.iter().for_each(|piece| drop(bits.insert(*piece)));
+        bits
+    };
+    Event::Restored {
+        torrent: TORRENT,
+        held: bits(held),
+        check: bits(check),
+    }
+}
+
 fn fetches(actions: Vec<Action>) -> Vec<(tombolo_core::event::Job, String)> {
     let fetch = |action| match action {
         Action::Fetch { job, url, .. } => Some((job, url)),
         _ => None,
     };
     actions.into_iter().filter_map(fetch).collect()
+}
+
+#[test]
+fn trackers_are_told_of_us_when_it_is_known_what_is_left() {
+    let content = Content::single(100_000, 16_384);
+    let source = Source::Metainfo(content.metainfo.clone());
+    let mut client = Client::add(source, &["http://t.example/announce", "ws://t.example"], true);
+    let opening = client.actions();
+    assert!(matches!(opening[..], [Action::Open(..)]), "{opening:?}");
+    assert_eq!(client.session.deadline(), None, "nobody waits for a tracker");
+    let checking = client.tell(restored(&[0], &[0, 1]));
+    let [Action::Check(job, _, piece)] = checking[..] else {
+        panic!("{checking:?}")
+    };
+    let told = client.tell(Event::Checked(job, content.metainfo.piece_hash(piece)));
+    assert!(told.iter().any(|action| matches!(action, Action::MakeOffer(..))));
+    let [(_, url)] = &fetches(told)[..] else { panic!() };
+    assert!(url.contains(&format!("&left={}", 100_000 - 2 * 16_384)), "{url}");
+}
+
+#[test]
+fn where_the_metadata_is_missing_trackers_are_told_at_once() {
+    let content = Content::single(100_000, 16_384);
+    let source = Source::Magnet(Magnet::new(content.metainfo.hashes));
+    let mut client = Client::add(source, &["http://t.example/announce"], false);
+    assert_eq!(fetches(client.actions()).len(), 1);
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Swarm {
                 self.tracker_failed(cx, at, &failure("no answer"));
             }
         }
-        for at in self.announcer.due(cx.now) {
+        for at in self.announcer.due(cx.now, self.is_checking()) {
             self.announcer.begin(at, cx.now);
             match self.announcer.trackers[at].face {
                 Face::Http => self.announce_http(cx, at),

@@ -408,13 +408,18 @@ impl Swarm {
 
     /// When something is to be done though nothing happens.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let trackers = self.announcer.deadline();
+        let trackers = self.announcer.deadline(self.is_checking());
         let clock = (!self.paused && self.is_busy()).then(|| self.clock.next());
         let dialer = if self.paused { None } else { self.dialer.deadline() };
         [trackers, clock, dialer.map(|at| at.max(self.clock.next()))]
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Whether the metainfo is known and what storage holds is not.
+    fn is_checking(&self) -> bool {
+        self.content.as_ref().is_some_and(|content| !content.restored)
     }
 
     fn is_busy(&self) -> bool {

@@ -135,14 +135,18 @@ impl Announcer {
         }
     }
 
-    /// The trackers to announce to now.
-    pub(crate) fn due(&self, now: Time) -> Vec<usize> {
-        let due = |&at: &usize| self.trackers[at].state != TrackerState::Announcing && self.trackers[at].next <= now;
-        if self.running {
-            self.current.iter().copied().filter(due).collect()
-        } else {
-            Vec::new()
-        }
+    /// The trackers to announce to now. With `checking`, while it is not known yet what storage holds, none is told that we
+    /// begin: it would count a seed as a leecher, or the other way round.
+    pub(crate) fn due(&self, now: Time, checking: bool) -> Vec<usize> {
+        let due = |tracker: &Tracker| tracker.state != TrackerState::Announcing && tracker.next <= now;
+        self.active(checking).filter(|&at| due(&self.trackers[at])).collect()
+    }
+
+    /// The trackers that something is to be done about some time.
+    fn active(&self, checking: bool) -> impl Iterator<Item = usize> {
+        let held = move |tracker: &Tracker| checking && !tracker.greeted && tracker.state != TrackerState::Announcing;
+        let current = self.current.iter().copied().filter(|_| self.running);
+        current.filter(move |&at| !held(&self.trackers[at]))
     }
 
     /// The trackers that have not answered in time.
@@ -152,13 +156,8 @@ impl Announcer {
     }
 
     /// When something is to be done.
-    pub(crate) fn deadline(&self) -> Option<Time> {
-        let trackers = self
-            .current
-            .iter()
-            .map(|&at| self.trackers[at].next)
-            .min()
-            .filter(|_| self.running);
+    pub(crate) fn deadline(&self, checking: bool) -> Option<Time> {
+        let trackers = self.active(checking).map(|at| self.trackers[at].next).min();
         [trackers, self.offers.deadline()].into_iter().flatten().min()
     }
 
