@@ -145,7 +145,7 @@ impl Drop for Pass {
 }
 
 /// What counts as one address: of IPv6 a whole /64, which one household has.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) if !ip.is_loopback() => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
         address => address,

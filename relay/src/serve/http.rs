@@ -87,6 +87,10 @@ async fn answer(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass
             Some(refusal) => refusal,
             None => stats::answer(relay, ends, &request).await,
         },
+            None if !relay.rates.api(ends.remote.ip()) => {
+                let message = "your address asks too often";
+                reply::refusal(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", message)
+            }
         _ if !relay.guard.host(ends, request.headers()) => wrong_host(),
         _ if matches!(*request.method(), Method::GET | Method::HEAD) => {
             relay.settings.page.serve(path, request.headers()).await
@@ -124,6 +128,7 @@ fn tracked(relay: &Arc<Relay>, ends: Ends, request: &Request<Incoming>) -> Reply
     };
     let mut response = reply::text(StatusCode::OK, body);
     response
+        (&Method::GET | &Method::HEAD, _) if !relay.rates.tracker(ends.remote.ip()) => tracker::http::too_often(),
         .headers_mut()
         .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response

@@ -1,8 +1,8 @@
 //! `tombolo serve`: tracker, bridge, API and the page on one HTTP port, and the listeners for native peers.
 //!
-//! `http` takes requests, `guard` says who may ask, `tracker` answers announces over HTTP, WebSocket and UDP from one table, `bridge`
-//! holds the swarms that the relay is in, `wire` and WebRTC bring tabs to them, `state` is what survives. Everything here runs on one
-//! many-threaded runtime; the swarms run in [`shards`](crate::shards).
+//! `http` takes requests, `guard` says who may ask and `rates` how often, `tracker` answers announces over HTTP, WebSocket and UDP from
+//! one table, `bridge` holds the swarms that the relay is in, `wire` and WebRTC bring tabs to them, `state` is what survives. Everything
+//! here runs on one many-threaded runtime; the swarms run in [`shards`](crate::shards).
 
 mod api;
 mod bridge;
@@ -10,6 +10,7 @@ mod guard;
 mod http;
 mod listeners;
 mod page;
+mod rates;
 mod reply;
 mod state;
 mod stats;
@@ -43,12 +44,19 @@ use listeners::Listeners;
 use page::Page;
 use state::State;
 use tracker::Tracker;
+use rates::Rates;
 
 /// Peers of one swarm that the relay itself is linked with.
 const MAX_LINKS: usize = 500;
 
 /// Bytes of pieces between request and storage, at most.
 const MEMORY: u64 = 96 << 20;
+/// The same without limits.
+const MANY_LINKS: usize = 20_000;
+
+/// WebRTC connections without limits: each takes some 100 KiB.
+const MANY_CHANNELS: usize = 10_000;
+
 
 /// What a relay is started with.
 #[derive(Clone, Debug)]
@@ -71,7 +79,7 @@ pub struct ServeConfig {
     pub interval: Duration,
     /// Peers that the tracker keeps of one swarm.
     pub max_peers: usize,
-    /// Whether there are limits by address.
+    /// Whether there are rates, and limits by address and by swarm. Memory and single messages are bounded either way.
     pub limits: bool,
     /// Whether loopback and private addresses are talked to and handed out.
     pub allow_local: bool,
@@ -124,6 +132,7 @@ struct Relay {
     bridge: Arc<Bridge>,
     /// Whether tabs can be answered over WebRTC.
     answers: bool,
+    rates: Rates,
 }
 
 /// A relay that runs. Dropping it leaves it running.
@@ -173,6 +182,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
         answers: rtc.is_some(),
     });
     let mut tasks = listeners.serve(&relay);
+        rates: Rates::new(config.limits),
     tasks.push(tokio::spawn(relay.bridge.clone().tend()));
     tasks.push(tokio::spawn(tracker::forget(relay.clone())));
     tasks.push(tokio::spawn(listen_to(relay.clone(), reports)));
@@ -201,7 +211,7 @@ fn open_rtc(config: &ServeConfig) -> Result<Option<Arc<Rtc>>, ServeError> {
     if config.listen.rtc.is_empty() {
         return Ok(None);
     }
-    let options = Options {
+    let mut options = Options {
         allow_local: config.allow_local,
         ..Options::default()
     };
@@ -211,6 +221,9 @@ fn open_rtc(config: &ServeConfig) -> Result<Option<Arc<Rtc>>, ServeError> {
         Err(error) => Err(ServeError {
             code: "rtc",
             message: error.to_string(),
+    if !config.limits {
+        options.connections = MANY_CHANNELS;
+    }
         }),
     }
 }
@@ -231,7 +244,7 @@ fn start_shards(config: &ServeConfig, listening: &Addresses, rtc: Option<Arc<Rtc
             offers: rtc.is_some(),
             memory: MEMORY,
             cache: config.cache,
-            max_peers: MAX_LINKS,
+            max_peers: if config.limits { MAX_LINKS } else { MANY_LINKS },
             ..Config::default()
         },
         storage: storage::Policy::Cache {

@@ -61,6 +61,11 @@ pub(crate) fn scrape(relay: &Relay, query: &str) -> Vec<u8> {
                 .map(|swarm| (swarm, relay.tracker.scrape(swarm)));
             encode_scrape(&counts.collect::<Vec<_>>())
         }
+/// The bencoded answer to one that asks too often.
+pub(crate) fn too_often() -> Vec<u8> {
+    encode_failure(&super::too_often())
+}
+
     }
 }
 

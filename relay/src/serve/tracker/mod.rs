@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::rng::Rng;
 use tombolo_core::time::{Span, Time};
-use tombolo_core::tracker::query::{AnnounceEvent, AnnounceRequest, ScrapeCounts};
+use tombolo_core::tracker::query::{AnnounceEvent, AnnounceRequest, Failure, ScrapeCounts};
 use tombolo_core::tracker::registry::{Answer, Asker, Place, Registry, RegistryConfig};
 use tombolo_core::tracker::udp::Family;
 
@@ -253,6 +253,14 @@ fn announce_native<T>(
         }
         then(&mut answer)
     })
+}
+
+/// What is said to an address that asks too often.
+fn too_often() -> Failure {
+    Failure {
+        reason: "your address asks too often".into(),
+        retry_in_minutes: Some(1),
+    }
 }
 
 fn fits(address: SocketAddr, family: Option<Family>) -> bool {

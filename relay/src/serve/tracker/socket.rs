@@ -4,6 +4,7 @@
 //! announce: one message for each offer handed on, its SDP copied and never read.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,21 +36,26 @@ const STALL: Duration = Duration::from_secs(20);
 /// Swarms that one socket may announce for.
 const MAX_SWARMS: usize = 1_000;
 
+/// The same without limits.
+const MANY_SWARMS: usize = 1_000_000;
+
 /// One socket.
 struct Client {
     relay: Arc<Relay>,
     connection: u64,
+    address: IpAddr,
     /// What it has announced, to be forgotten with it.
     announced: BTreeMap<SwarmKey, PeerId>,
 }
 
 /// Serves one socket until it ends. `read` is what came after the request.
-pub(crate) async fn serve(relay: Arc<Relay>, stream: TcpStream, read: Bytes, _ends: Ends) {
+pub(crate) async fn serve(relay: Arc<Relay>, stream: TcpStream, read: Bytes, ends: Ends) {
     let connection = relay.tracker.next.fetch_add(1, Ordering::Relaxed);
     let messages = relay.tracker.sockets.open(connection);
     let mut client = Client {
         relay,
         connection,
+        address: ends.remote.ip(),
         announced: BTreeMap::new(),
     };
     talk(&mut client, stream, messages, BytesMut::from(&read[..])).await;
@@ -163,11 +169,15 @@ impl Client {
     }
 
     fn announce(&mut self, request: &AnnounceRequest, offers: &[Offer<'_>], replies: &mut Vec<Bytes>) {
+        if !self.relay.rates.tracker(self.address) {
+            replies.push(framed(&Reply::Failed(Some(request.swarm), super::too_often())));
+            return;
+        }
         let tracker = &self.relay.tracker;
         let stopped = request.event == AnnounceEvent::Stopped;
         if stopped {
             self.announced.remove(&request.swarm);
-        } else if self.announced.len() < MAX_SWARMS || self.announced.contains_key(&request.swarm) {
+        } else if self.announced.len() < self.most_swarms() || self.announced.contains_key(&request.swarm) {
             self.announced.insert(request.swarm, request.peer_id);
         } else {
             let failure = Failure {
@@ -193,6 +203,14 @@ impl Client {
         replies.push(framed(&Reply::Announced(request.swarm, reply)));
         if !stopped {
             self.hand_on(request, offers, &peers);
+        }
+    }
+
+    fn most_swarms(&self) -> usize {
+        if self.relay.settings.limits {
+            MAX_SWARMS
+        } else {
+            MANY_SWARMS
         }
     }
 
@@ -254,6 +272,9 @@ impl Client {
     }
 
     fn scrape(&self, swarms: &[SwarmKey]) -> Reply<'static> {
+        if !self.relay.rates.tracker(self.address) {
+            return Reply::Failed(None, super::too_often());
+        }
         let tracker = &self.relay.tracker;
         if !swarms.is_empty() {
             return Reply::Scraped(swarms.iter().map(|swarm| (*swarm, tracker.scrape(*swarm))).collect());

@@ -73,13 +73,17 @@ pub(crate) async fn serve(relay: Arc<Relay>, socket: UdpSocket) {
     }
 }
 
-/// What is sent back; nothing to a packet that is malformed or has a wrong number.
+/// What is sent back; nothing to a packet that is malformed or has a wrong number, or to an address that asks too often.
 fn answer(relay: &Relay, numbers: &Numbers, packet: &[u8], (from, local): (SocketAddr, SocketAddr)) -> Option<Vec<u8>> {
     let request = Request::decode(packet).ok()?;
     if request
         .connection()
         .is_some_and(|connection| !numbers.is_good(connection, from.ip()))
     {
+        return None;
+    }
+    let is_connect = matches!(request, Request::Connect(_));
+    if !is_connect && !relay.rates.tracker(from.ip()) {
         return None;
     }
     let family = if from.is_ipv4() { Family::V4 } else { Family::V6 };
