@@ -196,8 +196,8 @@ impl Bridge {
             peers: first.into_iter().collect(),
             used: Instant::now(),
         };
+        // It is on disk within a round: a flood of joins must not write the list once for each.
         self.joined().insert(torrent, joined);
-        self.remember();
         torrent
     }
 
@@ -259,11 +259,12 @@ impl Bridge {
         peer.port() != 0 && (self.settings.allow_local || !crate::outside::is_local(peer.ip()))
     }
 
-    /// A swarm that a tab asks for by `/wire`: joined if it must be. `natives`: peers of it that our own tracker knows.
+    /// A swarm that a tab asks for by `/wire`, or in which native and web peers have announced themselves to our own tracker:
+    /// joined if it must be. `natives`: the peers of it that the tracker knows.
     ///
     /// # Errors
     /// The policy refuses, there are too many, or no peers can be found.
-    pub(crate) fn admit(&self, swarm: SwarmKey, natives: Vec<SocketAddr>) -> Result<Torrent, Refusal> {
+    pub(crate) fn admit(&self, swarm: SwarmKey, natives: impl FnOnce() -> Vec<SocketAddr>) -> Result<Torrent, Refusal> {
         let hashes = InfoHashes::from(tombolo_core::key::InfoHashV1(swarm.0));
         if let Some(torrent) = self.find(swarm) {
             if let Some(joined) = self.joined().get_mut(&torrent) {
@@ -274,16 +275,16 @@ impl Bridge {
         if !self.allows(hashes) {
             return Err(Refusal::NotAllowed);
         }
-        let peers: Vec<_> = natives
+        if self.joined().len() >= MAX_SWARMS {
+            return Err(Refusal::Full);
+        }
+        let peers: Vec<_> = natives()
             .into_iter()
             .filter(|peer| self.may_dial(*peer))
             .take(MAX_PEERS)
             .collect();
         if peers.is_empty() {
             return Err(Refusal::NoPeers);
-        }
-        if self.joined().len() >= MAX_SWARMS {
-            return Err(Refusal::Full);
         }
         let magnet = Magnet::new(hashes);
         let source = self.source(&magnet);

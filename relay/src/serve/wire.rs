@@ -100,7 +100,7 @@ impl Fresh for Wire {
 /// Serves a `/wire` socket until it is handed to its shard, or closed.
 pub(crate) async fn serve(relay: Arc<Relay>, mut wire: Wire, address: SocketAddr, place: Place) {
     let mut refusal = None;
-    let admit = |swarm: SwarmKey| match relay.bridge.admit(swarm, relay.tracker.natives(swarm)) {
+    let admit = |swarm: SwarmKey| match relay.bridge.admit(swarm, || relay.tracker.natives(swarm)) {
         Ok(_) => Some(relay.shards.peer_id()),
         Err(reason) => {
             refusal = Some(reason);

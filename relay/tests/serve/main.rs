@@ -1,7 +1,10 @@
 //! `tombolo serve` from outside, on loopback: its faces, its policies, its end. And two shards that trade.
 
 mod api;
+#[path = "../common/mod.rs"]
+mod common;
 mod limits;
+mod meeting;
 mod process;
 mod relay;
 mod socket;

@@ -121,13 +121,18 @@ fn the_same_peers_over_udp() {
     );
 }
 
-fn latin(bytes: &[u8]) -> String {
+pub(crate) fn latin(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
 fn web(peer: u8, more: Value) -> String {
+    web_in(SWARM, peer, more)
+}
+
+/// An announce of a web peer, with what is `more` of it.
+pub(crate) fn web_in(swarm: SwarmKey, peer: u8, more: Value) -> String {
     let mut message = json!({
-        "action": "announce", "info_hash": latin(&SWARM.0), "peer_id": latin(&[peer; 20]),
+        "action": "announce", "info_hash": latin(&swarm.0), "peer_id": latin(&[peer; 20]),
         "uploaded": 0, "downloaded": 0, "left": 5, "numwant": 5,
     });
     message
@@ -137,7 +142,8 @@ fn web(peer: u8, more: Value) -> String {
     message.to_string()
 }
 
-fn heard(socket: &mut Socket) -> Value {
+/// The next message of the tracker.
+pub(crate) fn heard(socket: &mut Socket) -> Value {
     match socket.receive() {
         Message::Text(text) => serde_json::from_str(&text).unwrap(),
         other => panic!("{other:?}"),

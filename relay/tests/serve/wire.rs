@@ -25,7 +25,7 @@ fn handshake(swarm: SwarmKey) -> Vec<u8> {
 }
 
 /// A tab's end of the byte stream.
-struct Tab {
+pub(crate) struct Tab {
     socket: Socket,
     received: Vec<u8>,
     /// What the relay promised, and whether it lets us ask.
@@ -35,7 +35,7 @@ struct Tab {
 
 impl Tab {
     /// Shakes hands; says that it has nothing and is interested.
-    fn open(relay: SocketAddr, swarm: SwarmKey) -> Self {
+    pub(crate) fn open(relay: SocketAddr, swarm: SwarmKey) -> Self {
         let socket = Socket::open(relay, "/wire");
         let mut tab = Self {
             socket,
@@ -98,7 +98,7 @@ impl Tab {
     }
 
     /// Fetches one piece once it may be asked for, all its blocks at once.
-    fn piece(&mut self, index: u32) -> Vec<u8> {
+    pub(crate) fn piece(&mut self, index: u32) -> Vec<u8> {
         while !self.unchoked || !self.has.contains(&index) {
             self.message();
         }

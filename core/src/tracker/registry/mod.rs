@@ -75,6 +75,9 @@ pub struct Answer {
     pub ids: Vec<PeerId>,
     /// Peers to hand offers to, for a web asker.
     pub web: Vec<WebPeer>,
+    /// Whether the swarm has peers that are reached at an address, and such that are reached through us: each kind knows only
+    /// its own.
+    pub both_kinds: bool,
     /// The connection that the same web peer announced itself by before: a tab was loaded again.
     pub replaced: Option<u64>,
 }
@@ -142,6 +145,7 @@ impl Registry {
             swarm.counts.downloaded = swarm.counts.downloaded.saturating_add(completed.into());
         }
         answer.counts = swarm.counts;
+        answer.both_kinds = swarm.has_both_kinds();
         swarm.sample(asker, rng, answer);
         let after = swarm.len();
         self.recount(len, after);
@@ -262,6 +266,7 @@ impl Answer {
         self.addresses.clear();
         self.ids.clear();
         self.web.clear();
+        self.both_kinds = false;
         self.replaced = None;
     }
 }

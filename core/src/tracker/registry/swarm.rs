@@ -74,6 +74,12 @@ impl Swarm {
         self.v4.len() + self.v6.as_ref().map_or(0, |list| list.len()) + self.web.as_ref().map_or(0, |list| list.len())
     }
 
+    /// Whether there are native peers and web peers.
+    pub(super) fn has_both_kinds(&self) -> bool {
+        let web = self.web.as_ref().map_or(0, |list| list.len());
+        (1..self.len()).contains(&web)
+    }
+
     /// Adds or renews a peer; a new record only if there are fewer than `most`, else it gives `None`.
     pub(super) fn put(&mut self, asker: &Asker<'_>, seen: u32, most: usize, seed: u64) -> Option<Before> {
         let id = asker.request.peer_id;

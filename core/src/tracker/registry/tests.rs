@@ -56,6 +56,22 @@ struct Table {
     now: Time,
 }
 
+#[test]
+fn whether_there_are_native_and_web_peers() {
+    let mut table = Table::new(9);
+    let mut both = |number, place| table.join(number, 5, place).both_kinds;
+    assert_eq!((both(1, Place::Web(4)), both(2, Place::Web(5))), (false, false));
+    assert_eq!(
+        (both(3, v6(3)), both(2, Place::Web(5)), both(4, v4(4))),
+        (true, true, true)
+    );
+    let leaves = |number| request(number, 5, AnnounceEvent::Stopped);
+    let answer = table.announce(&leaves(1), Place::Web(4), 0);
+    assert!(!answer.both_kinds, "one that leaves is not told");
+    table.announce(&leaves(2), Place::Web(5), 0);
+    assert!(!table.join(4, 5, v4(4)).both_kinds);
+}
+
 impl Table {
     fn new(max_peers: usize) -> Self {
         Self {

@@ -28,13 +28,10 @@ pub(crate) fn announce(relay: &Relay, ends: Ends, query: &str) -> Vec<u8> {
         None,
         |answer| {
             let reply = AnnounceReply {
-                interval,
                 min_interval: Some(interval / 2),
-                complete: Some(answer.counts.complete),
-                incomplete: Some(answer.counts.incomplete),
                 peers: std::mem::take(&mut answer.addresses),
                 external_ip: Some(ends.remote.ip().to_canonical()),
-                ..AnnounceReply::default()
+                ..relay.tracker.reply(answer.counts, interval)
             };
             let form = match (query.compact, query.no_peer_id) {
                 (true, _) => PeerForm::Compact,
@@ -61,12 +58,12 @@ pub(crate) fn scrape(relay: &Relay, query: &str) -> Vec<u8> {
                 .map(|swarm| (swarm, relay.tracker.scrape(swarm)));
             encode_scrape(&counts.collect::<Vec<_>>())
         }
+    }
+}
+
 /// The bencoded answer to one that asks too often.
 pub(crate) fn too_often() -> Vec<u8> {
     encode_failure(&super::too_often())
-}
-
-    }
 }
 
 fn failure(reason: &impl Display) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //!
 //! The table is cut by info-hash into parts with a lock each, so that announces for different swarms do not wait for each other. The
 //! relay's own peer is an entry like any other in the swarms that it is in; offers to it are answered here. Native peers that announce
-//! themselves are handed to the bridge. Cost of an announce: O(peers wanted).
+//! themselves are handed to the bridge, which joins a swarm where native and web peers have come together. Cost of an announce: O(peers wanted).
 
 pub(super) mod http;
 pub(super) mod socket;
@@ -14,12 +14,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tombolo_core::event::Torrent;
 use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::rng::Rng;
 use tombolo_core::time::{Span, Time};
-use tombolo_core::tracker::query::{AnnounceEvent, AnnounceRequest, Failure, ScrapeCounts};
-use tombolo_core::tracker::registry::{Answer, Asker, Place, Registry, RegistryConfig};
+use tombolo_core::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure, ScrapeCounts};
+use tombolo_core::tracker::registry::{Answer, Asker, Place, Registry, RegistryConfig, WebPeer};
 use tombolo_core::tracker::udp::Family;
+use tombolo_core::tracker::ws::Reply;
 
 use super::{Addresses, Relay, ServeConfig};
 use sockets::Sockets;
@@ -38,6 +40,10 @@ const MAX_NUMWANT: usize = 200;
 
 /// The connection by which our own peer is reached.
 const OURSELVES: u64 = 0;
+
+/// Seconds after which web peers are to announce again when our own peer has joined their swarm: so soon do they offer
+/// themselves to it, instead of in two minutes. Our own tabs make ten of it.
+const SOON: u32 = 2;
 
 /// How often the silent are forgotten, and our own entries renewed.
 const ROUND: Duration = Duration::from_millis(500);
@@ -142,16 +148,35 @@ impl Tracker {
         self.announce(&asker, |answer| answer.addresses.clone())
     }
 
-    /// Enters our own web peer into a swarm, or renews it.
-    fn enter(&self, swarm: SwarmKey) {
+    /// Enters our own web peer into a swarm, or renews it. The others there, as many as are wanted.
+    fn enter(&self, swarm: SwarmKey, numwant: usize) -> (ScrapeCounts, Vec<WebPeer>) {
         let request = self.own_announce(swarm);
         let asker = Asker {
             request: &request,
             place: Place::Web(OURSELVES),
-            numwant: 0,
+            numwant,
             family: None,
         };
-        self.announce(&asker, |_| ());
+        self.announce(&asker, |answer| (answer.counts, answer.web.clone()))
+    }
+
+    /// Enters our own web peer into a swarm, and asks the others there to offer themselves soon.
+    fn gather(&self, swarm: SwarmKey) {
+        let (counts, peers) = self.enter(swarm, MAX_NUMWANT);
+        let again = self.reply(counts, SOON);
+        for peer in peers {
+            self.sockets
+                .put(peer.connection, socket::framed(&Reply::Announced(swarm, again.clone())));
+        }
+    }
+
+    fn reply(&self, counts: ScrapeCounts, interval: u32) -> AnnounceReply {
+        AnnounceReply {
+            interval,
+            complete: Some(counts.complete),
+            incomplete: Some(counts.incomplete),
+            ..AnnounceReply::default()
+        }
     }
 
     fn own_announce(&self, swarm: SwarmKey) -> AnnounceRequest {
@@ -225,10 +250,14 @@ fn announce_native<T>(
         .numwant
         .map_or(NUMWANT, |wanted| usize::try_from(wanted).unwrap_or(MAX_NUMWANT))
         .min(MAX_NUMWANT);
-    let torrent = relay
-        .bridge
-        .find(request.swarm)
-        .filter(|_| request.event != AnnounceEvent::Stopped);
+    let asker = Asker {
+        request,
+        place,
+        numwant,
+        family,
+    };
+    let mut answer = tracker.announce(&asker, Answer::clone);
+    let torrent = bridged(relay, request, &answer);
     if let (Some(torrent), Place::Native(address)) = (torrent, place)
         && request.peer_id != tracker.peer_id
     {
@@ -236,23 +265,32 @@ fn announce_native<T>(
     }
     let own = torrent
         .and_then(|_| tracker.own_address(local.to_canonical()))
-        .filter(|_| numwant > 0);
-    let asker = Asker {
-        request,
-        place,
-        numwant,
-        family,
-    };
-    tracker.announce(&asker, |answer| {
-        let mut answer = answer.clone();
-        if let Some(own) = own.filter(|own| fits(*own, family)) {
-            answer.addresses.truncate(numwant - 1);
-            answer.ids.truncate(numwant - 1);
-            answer.addresses.push(own);
-            answer.ids.push(tracker.peer_id);
-        }
-        then(&mut answer)
-    })
+        .filter(|own| numwant > 0 && fits(*own, family));
+    if let Some(own) = own {
+        answer.addresses.truncate(numwant - 1);
+        answer.ids.truncate(numwant - 1);
+        answer.addresses.push(own);
+        answer.ids.push(tracker.peer_id);
+    }
+    then(&mut answer)
+}
+
+/// The torrent of an announce where the relay is in the swarm, or joins it now: since both kinds of peers have come to it, and
+/// find each other through a bridge alone. Not for one that leaves.
+fn bridged(relay: &Relay, request: &AnnounceRequest, answer: &Answer) -> Option<Torrent> {
+    let swarm = request.swarm;
+    if request.event == AnnounceEvent::Stopped {
+        return None;
+    }
+    let known = relay.bridge.find(swarm);
+    if known.is_some() || !answer.both_kinds {
+        return known;
+    }
+    let torrent = relay.bridge.admit(swarm, || relay.tracker.natives(swarm)).ok()?;
+    if relay.answers {
+        relay.tracker.gather(swarm);
+    }
+    Some(torrent)
 }
 
 /// What is said to an address that asks too often.
@@ -282,7 +320,7 @@ pub(super) async fn forget(relay: Arc<Relay>) {
                 .bridge
                 .swarms()
                 .into_iter()
-                .for_each(|swarm| relay.tracker.enter(swarm));
+                .for_each(|swarm| drop(relay.tracker.enter(swarm, 0)));
         }
     }
 }

@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
 use tombolo_core::event::{Torrent, Transport};
 use tombolo_core::key::{PeerId, SwarmKey};
-use tombolo_core::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure};
-use tombolo_core::tracker::registry::{Asker, Place, WebPeer};
+use tombolo_core::tracker::query::{AnnounceEvent, AnnounceRequest, Failure};
+use tombolo_core::tracker::registry::{Answer, Asker, Place, WebPeer};
 use tombolo_core::tracker::ws::{self, Offer, Reply, Request, Sdp, Signal};
 
 use super::{MAX_NUMWANT, OURSELVES};
@@ -145,7 +145,8 @@ fn take_in(
     }
 }
 
-fn framed(reply: &Reply<'_>) -> Bytes {
+/// A message as it is sent.
+pub(super) fn framed(reply: &Reply<'_>) -> Bytes {
     frame::message(opcode::TEXT, reply.encode().as_bytes())
 }
 
@@ -193,16 +194,12 @@ impl Client {
             numwant: offers.len().min(MAX_NUMWANT),
             family: None,
         };
-        let (counts, peers) = tracker.announce(&asker, |answer| (answer.counts, answer.web.clone()));
-        let reply = AnnounceReply {
-            interval: tracker.settings.interval,
-            complete: Some(counts.complete),
-            incomplete: Some(counts.incomplete),
-            ..AnnounceReply::default()
-        };
+        let answer = tracker.announce(&asker, Answer::clone);
+        let reply = tracker.reply(answer.counts, tracker.settings.interval);
         replies.push(framed(&Reply::Announced(request.swarm, reply)));
+        let torrent = super::bridged(&self.relay, request, &answer).filter(|_| self.relay.answers);
         if !stopped {
-            self.hand_on(request, offers, &peers);
+            self.hand_on(request, offers, (torrent, &answer.web));
         }
     }
 
@@ -215,8 +212,12 @@ impl Client {
     }
 
     /// Hands the offers to peers, the first one to ourselves where we are in the swarm.
-    fn hand_on(&self, request: &AnnounceRequest, offers: &[Offer<'_>], peers: &[WebPeer]) {
-        let torrent = self.relay.bridge.find(request.swarm).filter(|_| self.relay.answers);
+    fn hand_on(
+        &self,
+        request: &AnnounceRequest,
+        offers: &[Offer<'_>],
+        (torrent, peers): (Option<Torrent>, &[WebPeer]),
+    ) {
         let mut offers = offers.iter();
         if let Some(torrent) = torrent
             && let Some(offer) = offers.next()

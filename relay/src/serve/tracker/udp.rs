@@ -98,11 +98,8 @@ fn answer(relay: &Relay, numbers: &Numbers, packet: &[u8], (from, local): (Socke
             let interval = relay.tracker.settings.interval;
             announce_native(relay, &announce, (from.ip(), local.ip()), Some(family), |answer| {
                 let reply = AnnounceReply {
-                    interval,
-                    complete: Some(answer.counts.complete),
-                    incomplete: Some(answer.counts.incomplete),
                     peers: std::mem::take(&mut answer.addresses),
-                    ..AnnounceReply::default()
+                    ..relay.tracker.reply(answer.counts, interval)
                 };
                 Response::Announce(transaction, reply)
             })
