@@ -8,4 +8,5 @@ pub mod serve;
 pub mod shard;
 pub mod shards;
 pub mod storage;
+mod stream;
 mod system;

@@ -16,7 +16,7 @@ use super::listener::Listener;
 use super::signals::Signals;
 use super::units::parse_size;
 use super::{input, output};
-use crate::serve::{self, Addresses, BridgePolicy, ServeConfig};
+use crate::serve::{self, Addresses, BridgePolicy, ServeConfig, Tls, TlsError};
 use crate::system;
 
 /// Seconds between announces: web peers meet through announces, so it is much shorter than native trackers' half hour.
@@ -94,6 +94,12 @@ pub(super) struct ServeArgs {
     /// Serve the page from this folder instead of the embedded one.
     #[arg(long, value_name = "DIR")]
     pub(super) page: Option<PathBuf>,
+    /// Speak HTTPS and WSS by this chain of certificates (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// The private key of the first certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
     /// Use so many threads.
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<usize>,
@@ -141,17 +147,18 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
 
 async fn serve(json: bool, config: ServeConfig) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::io("no signals", &error))?;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let running = serve::start(config)
         .await
         .map_err(|error| Failure::running(error.code, error.message))?;
-    announce(json, &running.listening);
+    announce(json, scheme, &running.listening);
     let status = signals.next().await;
     signals.last(status, running.stop()).await;
     Ok(ExitCode::from(status))
 }
 
 /// The first line.
-fn announce(json: bool, listening: &Addresses) {
+fn announce(json: bool, scheme: &str, listening: &Addresses) {
     let first = |list: &[SocketAddr]| list.first().map(ToString::to_string);
     let all = |list: &[SocketAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let Addresses { http, udp, tcp, rtc } = listening;
@@ -165,7 +172,7 @@ fn announce(json: bool, listening: &Addresses) {
     if json {
         output::line(&ready);
     } else {
-        output::say(&first(http).map_or_else(String::new, |address| format!("open http://{address}/")));
+        output::say(&first(http).map_or_else(String::new, |address| format!("open {scheme}://{address}/")));
     }
 }
 
@@ -201,6 +208,7 @@ fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, Failure> {
         full_scrape: args.full_scrape,
         hosts: args.host.iter().cloned().chain(file.hosts).collect(),
         origins: args.origin.iter().cloned().chain(file.origins).collect(),
+        tls: read_tls(args)?,
         token: file.token,
         page: args.page.clone(),
         threads,
@@ -232,6 +240,16 @@ fn addresses(args: &ServeArgs) -> Addresses {
         tcp: at(0),
         rtc: at(0),
     }
+}
+
+fn read_tls(args: &ServeArgs) -> Result<Option<Tls>, Failure> {
+    let (Some(certificates), Some(key)) = (&args.tls_cert, &args.tls_key) else {
+        return Ok(None);
+    };
+    Tls::read(certificates, key).map(Some).map_err(|error| match error {
+        TlsError::Io(path, error) => Failure::io(path.display(), &error),
+        TlsError::Bad(why) => Failure::refused("bad-certificate", why),
+    })
 }
 
 fn read_config(path: &Path) -> Result<File, Failure> {

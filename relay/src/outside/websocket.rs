@@ -11,8 +11,9 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Error};
 use url::Url;
 
-use super::stream::{Stream, connect};
+use super::stream::connect;
 use super::{PATIENCE, Policy, USER_AGENT};
+use crate::stream::Stream;
 
 /// The longest message taken, in bytes. Ten offers in one announce are some 30 KiB.
 const LONGEST: usize = 1 << 20;

@@ -21,6 +21,7 @@ use super::reply::{self, Reply};
 use super::websocket::handshake;
 use super::wire::{self, Wire};
 use super::{Relay, api, stats, tracker};
+use crate::stream::Stream;
 
 /// How long the head of a request may take.
 const HEAD: Duration = Duration::from_secs(10);
@@ -50,6 +51,11 @@ pub(crate) async fn listen(relay: Arc<Relay>, listener: TcpListener) {
 }
 
 async fn connection(relay: Arc<Relay>, stream: TcpStream, ends: Ends, pass: Pass) {
+    let stream = match &relay.settings.tls {
+        Some(tls) => tls.accept(stream).await,
+        None => Some(Stream::Plain(stream)),
+    };
+    let Some(stream) = stream else { return };
     let pass = Arc::new(pass);
     let service = service_fn(move |request| {
         let (relay, pass) = (relay.clone(), pass.clone());
@@ -81,16 +87,16 @@ async fn answer(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass
         "/health" => reply::text(StatusCode::OK, "ok\n"),
         _ if path == "/api" || path.starts_with("/api/") => match guarded(relay, ends, &request) {
             Some(refusal) => refusal,
+            None if !relay.rates.api(ends.remote.ip()) => {
+                let message = "your address asks too often";
+                reply::refusal(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", message)
+            }
             None => api::answer(relay, ends, request).await,
         },
         "/stats" | "/stats.json" | "/metrics" => match guarded(relay, ends, &request) {
             Some(refusal) => refusal,
             None => stats::answer(relay, ends, &request).await,
         },
-            None if !relay.rates.api(ends.remote.ip()) => {
-                let message = "your address asks too often";
-                reply::refusal(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", message)
-            }
         _ if !relay.guard.host(ends, request.headers()) => wrong_host(),
         _ if matches!(*request.method(), Method::GET | Method::HEAD) => {
             relay.settings.page.serve(path, request.headers()).await
@@ -122,13 +128,13 @@ fn guarded(relay: &Relay, ends: Ends, request: &Request<Incoming>) -> Option<Rep
 fn tracked(relay: &Arc<Relay>, ends: Ends, request: &Request<Incoming>) -> Reply {
     let query = request.uri().query().unwrap_or_default();
     let body = match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, _) if !relay.rates.tracker(ends.remote.ip()) => tracker::http::too_often(),
         (&Method::GET | &Method::HEAD, "/announce") => tracker::http::announce(relay, ends, query),
         (&Method::GET | &Method::HEAD, _) => tracker::http::scrape(relay, query),
         _ => return reply::text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"),
     };
     let mut response = reply::text(StatusCode::OK, body);
     response
-        (&Method::GET | &Method::HEAD, _) if !relay.rates.tracker(ends.remote.ip()) => tracker::http::too_often(),
         .headers_mut()
         .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
@@ -150,7 +156,7 @@ fn upgrade_tracker(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, p
 }
 
 /// Answers 101, and goes on with the bare socket.
-fn upgrade<F>(request: Request<Incoming>, then: impl FnOnce(TcpStream, Bytes) -> F + Send + 'static) -> Reply
+fn upgrade<F>(request: Request<Incoming>, then: impl FnOnce(Stream, Bytes) -> F + Send + 'static) -> Reply
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -165,7 +171,7 @@ where
         let Ok(upgraded) = hyper::upgrade::on(request).await else {
             return;
         };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else {
             return;
         };
         then(parts.io.into_inner(), parts.read_buf).await;

@@ -14,6 +14,7 @@ mod rates;
 mod reply;
 mod state;
 mod stats;
+mod tls;
 mod tracker;
 pub(crate) mod websocket;
 mod wire;
@@ -33,6 +34,7 @@ use tombolo_core::key::{PeerId, SwarmKey};
 
 pub use bridge::Policy as BridgePolicy;
 pub use listeners::Addresses;
+pub use tls::{Tls, TlsError};
 
 use crate::rtc::{Options, Rtc};
 use crate::shard::{Endpoint, ShardConfig};
@@ -42,21 +44,21 @@ use bridge::Bridge;
 use guard::{Gate, Guard};
 use listeners::Listeners;
 use page::Page;
+use rates::Rates;
 use state::State;
 use tracker::Tracker;
-use rates::Rates;
 
 /// Peers of one swarm that the relay itself is linked with.
 const MAX_LINKS: usize = 500;
 
-/// Bytes of pieces between request and storage, at most.
-const MEMORY: u64 = 96 << 20;
 /// The same without limits.
 const MANY_LINKS: usize = 20_000;
 
 /// WebRTC connections without limits: each takes some 100 KiB.
 const MANY_CHANNELS: usize = 10_000;
 
+/// Bytes of pieces between request and storage, at most.
+const MEMORY: u64 = 96 << 20;
 
 /// What a relay is started with.
 #[derive(Clone, Debug)]
@@ -89,6 +91,8 @@ pub struct ServeConfig {
     pub hosts: Vec<String>,
     /// Further origins that `/wire` and `/api` take.
     pub origins: Vec<String>,
+    /// TLS for the HTTP listeners; none without.
+    pub tls: Option<Tls>,
     /// The API's token; one is made and kept if `None`.
     pub token: Option<String>,
     /// A folder to serve the page from instead of the embedded one.
@@ -119,6 +123,7 @@ struct Settings {
     cache: u64,
     limits: bool,
     page: Page,
+    tls: Option<Tls>,
 }
 
 /// A relay, as all its tasks see it.
@@ -127,12 +132,12 @@ struct Relay {
     started: Instant,
     guard: Guard,
     gate: Arc<Gate>,
+    rates: Rates,
     shards: Shards,
     tracker: Tracker,
     bridge: Arc<Bridge>,
     /// Whether tabs can be answered over WebRTC.
     answers: bool,
-    rates: Rates,
 }
 
 /// A relay that runs. Dropping it leaves it running.
@@ -166,6 +171,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
         settings: Settings {
             cache: config.cache,
             limits: config.limits,
+            tls: config.tls.clone(),
             page: config.page.clone().map_or(Page::Embedded, Page::Folder),
         },
         started: Instant::now(),
@@ -176,13 +182,13 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
             origins: config.origins.clone(),
         },
         gate: Arc::default(),
+        rates: Rates::new(config.limits),
         tracker: Tracker::new(tracker::Settings::of(&config, &listening), shards.peer_id()),
         bridge: Bridge::new(shards.clone(), state, bridging(&config, &listening)),
         shards,
         answers: rtc.is_some(),
     });
     let mut tasks = listeners.serve(&relay);
-        rates: Rates::new(config.limits),
     tasks.push(tokio::spawn(relay.bridge.clone().tend()));
     tasks.push(tokio::spawn(tracker::forget(relay.clone())));
     tasks.push(tokio::spawn(listen_to(relay.clone(), reports)));
@@ -215,15 +221,15 @@ fn open_rtc(config: &ServeConfig) -> Result<Option<Arc<Rtc>>, ServeError> {
         allow_local: config.allow_local,
         ..Options::default()
     };
+    if !config.limits {
+        options.connections = MANY_CHANNELS;
+    }
     match Rtc::bind(&config.listen.rtc, options) {
         Ok(rtc) => Ok(Some(Arc::new(rtc))),
         Err(crate::rtc::Error::Bind(error)) => Err(listeners::failure("WebRTC", &config.listen.rtc, &error)),
         Err(error) => Err(ServeError {
             code: "rtc",
             message: error.to_string(),
-    if !config.limits {
-        options.connections = MANY_CHANNELS;
-    }
         }),
     }
 }

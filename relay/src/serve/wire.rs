@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tombolo_core::key::SwarmKey;
 
 use super::Relay;
 use super::bridge::Refusal;
 use super::websocket::frame::{self, Decoder, Part, opcode};
 use crate::shard::{Carrier, Fresh, Place, answer};
+use crate::stream::Stream;
 
 /// The policy refuses the info-hash.
 const REFUSED: u16 = 4403;
@@ -32,14 +32,14 @@ const LIMIT: u64 = u64::MAX;
 
 /// A `/wire` socket before its handshake.
 pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) decoder: Decoder,
     input: BytesMut,
 }
 
 impl Wire {
     /// A socket after its upgrade, with what was read beyond it.
-    pub(crate) fn new(stream: TcpStream, read: &Bytes) -> Self {
+    pub(crate) fn new(stream: Stream, read: &Bytes) -> Self {
         Self {
             stream,
             decoder: Decoder::new(LIMIT),
@@ -114,9 +114,11 @@ pub(crate) async fn serve(relay: Arc<Relay>, mut wire: Wire, address: SocketAddr
         (Err(error), None) => return wire.close(1002, &error.to_string()).await,
     };
     let Wire { stream, decoder, .. } = wire;
-    if let Ok(stream) = stream.into_std() {
-        relay
-            .shards
-            .arrive(greeting, Carrier::Wire(stream, decoder), Some(address), Some(place));
+    let carrier = match stream {
+        Stream::Plain(stream) => stream.into_std().map(|stream| Carrier::Wire(stream, decoder)),
+        Stream::Tls(stream) => Ok(Carrier::Secure(stream, decoder)),
+    };
+    if let Ok(carrier) = carrier {
+        relay.shards.arrive(greeting, carrier, Some(address), Some(place));
     }
 }

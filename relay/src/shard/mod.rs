@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsStream;
 use tombolo_core::config::Config;
 use tombolo_core::door::Greeting;
 use tombolo_core::event::{Event, Origin, Report, Torrent, Transport};
@@ -82,6 +83,8 @@ pub(crate) enum Carrier {
     Tcp(std::net::TcpStream),
     /// A TCP connection with WebSocket messages in it, in non-blocking mode.
     Wire(std::net::TcpStream, Decoder),
+    /// The same over TLS. It stays with the runtime that it came from, which wakes the shard.
+    Secure(Box<TlsStream<tokio::net::TcpStream>>, Decoder),
     /// A data channel.
     Channel(Channel),
 }
@@ -252,6 +255,12 @@ fn arrive(driver: &Rc<Driver>, arrival: Arrival) {
     let (stream, framing, transport) = match carrier {
         Carrier::Tcp(stream) => (stream, Framing::Raw, Transport::Tcp),
         Carrier::Wire(stream, decoder) => (stream, Framing::WebSocket(decoder), Transport::Wire),
+        Carrier::Secure(stream, decoder) => {
+            let framing = Framing::WebSocket(decoder);
+            let opened = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
+            driver.pump(opened, stream, framing, place);
+            return;
+        }
         Carrier::Channel(channel) => {
             let driver = driver.clone();
             tokio::task::spawn_local(async move {

@@ -8,6 +8,7 @@ mod meeting;
 mod process;
 mod relay;
 mod socket;
+mod tls;
 mod torrent;
 mod tracker;
 mod trade;

@@ -1,12 +1,16 @@
 //! A WebSocket client, written apart from the server's code.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::relay::PATIENCE;
 
+/// What carries a WebSocket.
+pub(crate) trait Duplex: Read + Write {}
+impl<S: Read + Write> Duplex for S {}
+
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
 }
 
 /// A whole message, or how the other end closed.
@@ -24,8 +28,18 @@ impl Socket {
 
     /// The status if it is not 101.
     pub(crate) fn try_open(address: SocketAddr, path: &str, headers: &str) -> Result<Self, String> {
-        let mut stream = TcpStream::connect(address).unwrap();
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::over(Box::new(stream), address, path, headers)
+    }
+
+    /// The same over a connection that is there.
+    pub(crate) fn over(
+        mut stream: Box<dyn Duplex>,
+        address: SocketAddr,
+        path: &str,
+        headers: &str,
+    ) -> Result<Self, String> {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -36,7 +36,11 @@ pub(crate) struct Tab {
 impl Tab {
     /// Shakes hands; says that it has nothing and is interested.
     pub(crate) fn open(relay: SocketAddr, swarm: SwarmKey) -> Self {
-        let socket = Socket::open(relay, "/wire");
+        Self::over(Socket::open(relay, "/wire"), swarm)
+    }
+
+    /// The same over a WebSocket that is there.
+    pub(crate) fn over(socket: Socket, swarm: SwarmKey) -> Self {
         let mut tab = Self {
             socket,
             received: Vec::new(),

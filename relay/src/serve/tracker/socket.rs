@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
 use tombolo_core::event::{Torrent, Transport};
 use tombolo_core::key::{PeerId, SwarmKey};
@@ -23,6 +22,7 @@ use super::{MAX_NUMWANT, OURSELVES};
 use crate::serve::Relay;
 use crate::serve::guard::Ends;
 use crate::serve::websocket::frame::{self, Decoder, Fault, Part, opcode};
+use crate::stream::Stream;
 
 /// What one read takes in: most announces with their offers.
 const READ: usize = 16 << 10;
@@ -49,7 +49,7 @@ struct Client {
 }
 
 /// Serves one socket until it ends. `read` is what came after the request.
-pub(crate) async fn serve(relay: Arc<Relay>, stream: TcpStream, read: Bytes, ends: Ends) {
+pub(crate) async fn serve(relay: Arc<Relay>, stream: Stream, read: Bytes, ends: Ends) {
     let connection = relay.tracker.next.fetch_add(1, Ordering::Relaxed);
     let messages = relay.tracker.sockets.open(connection);
     let mut client = Client {
@@ -70,7 +70,7 @@ pub(crate) async fn serve(relay: Arc<Relay>, stream: TcpStream, read: Bytes, end
 }
 
 /// Reads and writes until either end is done.
-async fn talk(client: &mut Client, mut stream: TcpStream, mut messages: Receiver<Bytes>, mut input: BytesMut) {
+async fn talk(client: &mut Client, mut stream: Stream, mut messages: Receiver<Bytes>, mut input: BytesMut) {
     let (mut decoder, mut text) = (Decoder::new(ws::MAX_MESSAGE as u64), BytesMut::new());
     let mut asked = false;
     loop {
@@ -81,13 +81,10 @@ async fn talk(client: &mut Client, mut stream: TcpStream, mut messages: Receiver
             return;
         }
         tokio::select! {
-            readable = stream.readable() => {
-                input = BytesMut::with_capacity(READ);
-                match readable.and_then(|()| stream.try_read_buf(&mut input)) {
-                    Ok(0) => return,
+            read = stream.fill(&mut input, READ) => {
+                match read {
+                    Ok(0) | Err(_) => return,
                     Ok(_) => asked = false,
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => input = BytesMut::new(),
-                    Err(_) => return,
                 }
             }
             message = messages.recv() => {
@@ -106,7 +103,7 @@ async fn talk(client: &mut Client, mut stream: TcpStream, mut messages: Receiver
     }
 }
 
-async fn write(stream: &mut TcpStream, bytes: &[u8]) -> bool {
+async fn write(stream: &mut Stream, bytes: &[u8]) -> bool {
     matches!(tokio::time::timeout(STALL, stream.write_all(bytes)).await, Ok(Ok(())))
 }
 
