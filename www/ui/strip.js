@@ -9,6 +9,9 @@ import { curve, outlines, places } from './land.js';
 const MOST = 6;
 /** Between lines side by side, so that they can be counted. */
 const GAP = 0.6;
+/** A line keeps its width between two orders while its rate stays within this share: each change settles for 240 ms at
+ * every frame, which while it goes on and on costs more than the download. */
+const STEADY = 0.2;
 
 export class Strip {
   /** `figure` is filled; `bleed` = as tall as the rest of the window (empty page). */
@@ -112,6 +115,7 @@ export class Strip {
   paint(fresh) {
     if (!this.parts || !this.seen.visible) return;
     const view = this.view();
+    this.fresh = fresh;
     if (fresh) this.lay(view);
     this.stroke('left', view);
     this.stroke('right', view);
@@ -145,7 +149,9 @@ export class Strip {
   /** Null hides a line, 0 is a hairline. */
   line(path, value) {
     setAttr(path, 'visibility', value === null ? 'hidden' : null);
-    if (value !== null) setAttr(path, 'stroke-width', flowWidth(value, this.flows.unit, this.at.px).toFixed(2));
+    if (value === null) return;
+    const wide = flowWidth(value, this.flows.unit, this.at.px), drawn = Number(path.getAttribute('stroke-width'));
+    if (this.fresh || Math.abs(wide - drawn) > STEADY * drawn) setAttr(path, 'stroke-width', wide.toFixed(2));
   }
 
   /** Lays the lines side by side at the tab, as wide as their means. */
