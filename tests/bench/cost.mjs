@@ -74,7 +74,7 @@ export async function cost(roots, work) {
   const before = cpuSeconds(roots);
   let memory = 0;
   const look = () => { memory = Math.max(memory, memoryBytes(roots)); };
-  const timer = setInterval(look, 500);
+  const timer = setInterval(look, 2000);
   try {
     const result = await work();
     look();

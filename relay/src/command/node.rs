@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tombolo_core::config::Config;
 use tombolo_core::event::{Add, Event, Mode, Report, Source, Torrent};
 use tombolo_core::layout::Layout;
@@ -16,7 +15,7 @@ use super::failure::Failure;
 use super::input;
 use crate::outside;
 use crate::rtc::{Options, Rtc};
-use crate::shard::{Endpoint, ShardConfig};
+use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
 use crate::storage::Policy;
 
@@ -169,10 +168,7 @@ fn config(settings: &Settings, port: u16, rtc: Option<Arc<Rtc>>) -> Result<Shard
             allow_local: settings.allow_local,
         },
         tcp: settings.tcp,
-        rtc: rtc.map(|rtc| Endpoint {
-            rtc,
-            runtime: Handle::current(),
-        }),
+        rtc,
         allow_local: settings.allow_local,
     })
 }

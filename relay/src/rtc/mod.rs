@@ -27,7 +27,6 @@ use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
 use webrtc::peer_connection::crypto::{self, RTCCryptoProvider};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, RTCConfiguration, RTCConfigurationBuilder, RTCIceServer, SettingEngine,
@@ -47,8 +46,8 @@ const PIECE: usize = 13 + (16 << 10);
 /// The bound on messages: larger ones bring no speed, and every message that waits for a slow consumer may be so large.
 const MESSAGE: usize = 4 * PIECE;
 /// Bytes of an SCTP packet where only loopback is listened on: 20 % more speed into Chromium than with the stack's own
-/// 1,191, which hold elsewhere and pass every path that IPv6 may use. Larger ones were not tried.
-const LOOPBACK_PACKET: u32 = 2000;
+/// 1,191, which hold elsewhere and pass every path that IPv6 may use. Chromium takes 2,048 at most.
+const LOOPBACK_PACKET: u32 = 2040;
 /// Channels that wait to be accepted.
 const BACKLOG: usize = 64;
 /// Between two rounds of connectivity checks. The stack's 200 ms is what opening a channel on a LAN then takes.
@@ -230,13 +229,12 @@ impl Shared {
 /// A WebRTC endpoint: the listening port and all connections through it.
 pub struct Rtc {
     shared: Arc<Shared>,
-    receivers: Vec<JoinHandle<()>>,
     accepted: tokio::sync::Mutex<mpsc::Receiver<Channel>>,
 }
 
 impl Rtc {
-    /// Binds the addresses; port 0 takes any free one. Must be called within a tokio runtime, which then runs all
-    /// connections, wherever they are made.
+    /// Binds the addresses; port 0 takes any free one. Must be called within a tokio runtime, which closes connections in
+    /// the background; each runs on the runtime that it is made in.
     ///
     /// # Errors
     /// `Bind` when an address cannot be bound, `Stack` when there is no entropy.
@@ -249,9 +247,6 @@ impl Rtc {
         let scheme = rtc::crypto::SignatureScheme::EcdsaP256Sha256;
         let certificate = RTCCertificate::generate(crypto.crypto(), scheme, params)?;
         let (later, accepted) = mpsc::channel(BACKLOG);
-        let receivers = (0..port.sockets().len())
-            .map(|index| tokio::spawn(port.clone().receive(index)))
-            .collect();
         let places = Arc::new(Semaphore::new(options.connections));
         let shared = Arc::new(Shared {
             options,
@@ -264,7 +259,6 @@ impl Rtc {
         });
         Ok(Self {
             shared,
-            receivers,
             accepted: tokio::sync::Mutex::new(accepted),
         })
     }
@@ -279,7 +273,7 @@ impl Rtc {
         self.shared.options.connections - self.shared.places.available_permits()
     }
 
-    /// Makes an offer with a data channel of this label.
+    /// Makes an offer with a data channel of this label. The connection runs on the runtime that this is called in.
     ///
     /// # Errors
     /// `Full`, or `Stack`.
@@ -296,7 +290,8 @@ impl Rtc {
         })
     }
 
-    /// Answers a peer's offer: the channel to come and the session description to send back.
+    /// Answers a peer's offer: the channel to come and the session description to send back. The connection runs on the
+    /// runtime that this is called in.
     ///
     /// # Errors
     /// `Sdp`, `Full`, or `Stack`.
@@ -337,9 +332,10 @@ impl Rtc {
         let (pulse, own) = (Arc::new(Pulse::default()), Arc::new(Mutex::default()));
         let (events, opened) = Events::new(shared.later.clone());
         let port = shared.port.clone();
+        port.start().map_err(Error::Bind)?;
         let inbox = port.open(&fragment);
         let runtime = LinkRuntime {
-            handle: shared.runtime.clone(),
+            handle: Handle::current(),
             port: port.clone(),
             inbox: inbox.clone(),
             apart,
@@ -375,11 +371,17 @@ impl Rtc {
     }
 }
 
+impl fmt::Debug for Rtc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rtc")
+            .field("addresses", &self.local_addresses())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Rtc {
     fn drop(&mut self) {
-        for receiver in &self.receivers {
-            receiver.abort();
-        }
+        self.shared.port.stop();
     }
 }
 

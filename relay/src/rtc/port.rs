@@ -11,13 +11,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
 use webrtc::runtime::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 
 /// Bytes one read may return: the largest batch that the kernel coalesces.
@@ -44,7 +45,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// One bound socket.
 pub(super) struct Socket {
-    io: UdpSocket,
+    /// Taken by the runtime of the first connection.
+    bound: Mutex<Option<std::net::UdpSocket>>,
+    io: OnceLock<UdpSocket>,
     offload: UdpSocketState,
     address: SocketAddr,
 }
@@ -58,13 +61,30 @@ impl Socket {
         }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        let io = UdpSocket::from_std(socket.into())?;
-        let offload = UdpSocketState::new(UdpSockRef::from(&io))?;
+        let offload = UdpSocketState::new(UdpSockRef::from(&socket))?;
         // Best effort: a small buffer costs speed, not correctness.
-        let _ = offload.set_recv_buffer_size(UdpSockRef::from(&io), SOCKET_BUFFER);
-        let _ = offload.set_send_buffer_size(UdpSockRef::from(&io), SOCKET_BUFFER);
-        let address = io.local_addr()?;
-        Ok(Self { io, offload, address })
+        let _ = offload.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
+        let _ = offload.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
+        let bound = std::net::UdpSocket::from(socket);
+        let address = bound.local_addr()?;
+        Ok(Self {
+            bound: Mutex::new(Some(bound)),
+            io: OnceLock::new(),
+            offload,
+            address,
+        })
+    }
+
+    /// Hands the socket to the runtime that this is called in: whether it was not in one before.
+    fn start(&self) -> io::Result<bool> {
+        let Some(bound) = lock(&self.bound).take() else {
+            return Ok(false);
+        };
+        Ok(self.io.set(UdpSocket::from_std(bound)?).is_ok())
+    }
+
+    fn io(&self) -> io::Result<&UdpSocket> {
+        self.io.get().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// Where it listens.
@@ -79,14 +99,15 @@ impl Socket {
 
     /// Sends, or says `WouldBlock`.
     pub(super) fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.io.try_io(Interest::WRITABLE, || {
-            self.offload.try_send(UdpSockRef::from(&self.io), transmit)
+        let io = self.io()?;
+        io.try_io(Interest::WRITABLE, || {
+            self.offload.try_send(UdpSockRef::from(io), transmit)
         })
     }
 
     /// Resolves when a send may succeed again.
     pub(super) async fn writable(&self) -> io::Result<()> {
-        self.io.writable().await
+        self.io()?.writable().await
     }
 }
 
@@ -213,6 +234,7 @@ impl Routes {
 pub(super) struct Port {
     sockets: Vec<Socket>,
     routes: Mutex<Routes>,
+    receivers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Port {
@@ -225,6 +247,7 @@ impl Port {
         Ok(Arc::new(Self {
             sockets,
             routes: Mutex::default(),
+            receivers: Mutex::default(),
         }))
     }
 
@@ -306,17 +329,32 @@ impl Port {
         routes.transactions.insert(transaction, inbox.clone());
     }
 
+    /// Begins to receive, in the runtime that this is called in, unless it has begun already. The shard that makes the first
+    /// connection so has its sockets on its own thread: every hop to another costs as much as several datagrams.
+    pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
+        for (index, socket) in self.sockets.iter().enumerate() {
+            if socket.start()? {
+                lock(&self.receivers).push(tokio::spawn(self.clone().receive(index)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives no more.
+    pub(super) fn stop(&self) {
+        lock(&self.receivers).iter().for_each(JoinHandle::abort);
+    }
+
     /// Receives on one socket for ever.
-    pub(super) async fn receive(self: Arc<Self>, index: usize) {
+    async fn receive(self: Arc<Self>, index: usize) {
         let Some(socket) = self.sockets.get(index) else { return };
+        let Ok(io) = socket.io() else { return };
         let mut buffers: Vec<Vec<u8>> = (0..READS).map(|_| vec![0; READ]).collect();
         loop {
             let mut metas = [RecvMeta::default(); READS];
             let mut slices: Vec<IoSliceMut<'_>> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
-            let read = socket.io.async_io(Interest::READABLE, || {
-                socket
-                    .offload
-                    .recv(UdpSockRef::from(&socket.io), &mut slices, &mut metas)
+            let read = io.async_io(Interest::READABLE, || {
+                socket.offload.recv(UdpSockRef::from(io), &mut slices, &mut metas)
             });
             match read.await {
                 Ok(count) => {

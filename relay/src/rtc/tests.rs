@@ -152,7 +152,7 @@ async fn a_silent_peer_is_given_up() {
     let (ours, theirs) = pair(&a, &b).await;
     // Its sockets still hold the port, but nobody reads them or answers.
     b.shared.port.close(theirs.inbox());
-    b.receivers.iter().for_each(JoinHandle::abort);
+    b.shared.port.stop();
     assert_eq!(timeout(DEADLINE, ours.recv()).await.unwrap(), None);
     until("its end", || a.connections() == 0).await;
 }

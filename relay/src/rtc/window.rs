@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Where the window begins, and what it never goes below. Chromium's UDP socket holds some 60 datagrams, and its process
-/// may not run for milliseconds: 192 KiB on loopback overflow it, and what is then lost and sent again costs two thirds
+/// may not run for milliseconds: 128 KiB on loopback overflow it, and what is then lost and sent again costs two thirds
 /// of the speed. With 64 KiB the sender idles. Half of it, the least that is sent at a time, holds whole PIECE messages.
-pub(super) const SMALLEST: usize = 6 * super::PIECE;
+pub(super) const SMALLEST: usize = 13 * super::PIECE / 2;
 /// Where it ends: 100 MB/s at 40 ms. Chromium's receive window is 5 MiB.
 const LARGEST: usize = 4 << 20;
 /// On a path as fast as this the smallest window is enough for 24 MB/s, and what looks like a round trip is mostly the

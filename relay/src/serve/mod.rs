@@ -37,7 +37,7 @@ pub use listeners::Addresses;
 pub use tls::{Tls, TlsError};
 
 use crate::rtc::{Options, Rtc};
-use crate::shard::{Endpoint, ShardConfig};
+use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
 use crate::{outside, storage};
 use bridge::Bridge;
@@ -240,7 +240,6 @@ fn shard_count(threads: usize) -> usize {
 }
 
 fn start_shards(config: &ServeConfig, listening: &Addresses, rtc: Option<Arc<Rtc>>) -> io::Result<(Shards, Reports)> {
-    let runtime = tokio::runtime::Handle::current();
     let shard = ShardConfig {
         session: Config {
             peer_id: peer_id()?,
@@ -261,7 +260,7 @@ fn start_shards(config: &ServeConfig, listening: &Addresses, rtc: Option<Arc<Rtc
             allow_local: config.allow_local,
         },
         tcp: true,
-        rtc: rtc.map(|rtc| Endpoint { rtc, runtime }),
+        rtc,
         allow_local: config.allow_local,
     };
     Shards::start(&shard, shard_count(config.threads))

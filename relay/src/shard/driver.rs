@@ -26,8 +26,9 @@ use super::directory::Directory;
 use super::greet;
 use super::link::{Flow, Framing, Pump, Stream};
 use super::negotiation::Negotiations;
-use super::{Endpoint, Place, ShardConfig};
+use super::{Place, ShardConfig};
 use crate::outside::Outside;
+use crate::rtc::Rtc;
 use crate::storage::Disk;
 
 /// The least room that the session is told of: a block with its head, which is never split, fits.
@@ -127,8 +128,8 @@ impl Driver {
         &self.config
     }
 
-    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
-        self.config.rtc.as_ref()
+    pub(crate) fn rtc(&self) -> Option<&Rtc> {
+        self.config.rtc.as_deref()
     }
 
     /// The receive memory. Not to be held across a call of the driver.

@@ -29,10 +29,9 @@ pub use directory::Directory;
 pub use driver::Counts;
 pub(crate) use driver::sum;
 pub(crate) use greet::{Fresh, FreshChannel, answer};
-pub use negotiation::Endpoint;
 
 use crate::outside::Outside;
-use crate::rtc::Channel;
+use crate::rtc::{Channel, Rtc};
 use crate::serve::websocket::frame::Decoder;
 use crate::storage::Disk;
 use crate::{outside, storage};
@@ -59,7 +58,7 @@ pub struct ShardConfig {
     /// Whether peers are dialled over TCP.
     pub tcp: bool,
     /// The WebRTC endpoint, where there is one.
-    pub rtc: Option<Endpoint>,
+    pub rtc: Option<Arc<Rtc>>,
     /// Whether loopback and private addresses may be dialled.
     pub allow_local: bool,
 }

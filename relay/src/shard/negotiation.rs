@@ -1,43 +1,22 @@
 //! WebRTC connections being negotiated, and the pump of a data channel.
 //!
 //! Invariant: every offer of the session is answered: by a description, by a link, or by its failure. The WebRTC stack runs
-//! on the threads of its own runtime; only bytes cross over to the shard.
+//! on the shard's own thread: what it acknowledges and what the session sends next meet without waking another.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tombolo_core::door::Greeting;
 use tombolo_core::event::{Event, Link, Offer, Origin, Torrent, Transport};
 
 use super::driver::Driver;
 use super::greet::{self, FreshChannel};
 use super::link::Flow;
-use crate::rtc::{self, Channel, Pending, Rtc};
+use crate::rtc::{self, Channel, Pending};
+
 /// The label of our data channels. Receivers ignore it.
 const LABEL: &str = "tombolo";
-
-/// Bytes pulled from the session for one send: a block and its head must fit, several messages need not.
-const BATCH: usize = 64 << 10;
-
-/// The WebRTC endpoint, and the runtime that it works on.
-#[derive(Clone)]
-pub struct Endpoint {
-    /// The endpoint.
-    pub rtc: Arc<Rtc>,
-    /// Where its connections run.
-    pub runtime: Handle,
-}
-
-impl std::fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint")
-            .field("addresses", &self.rtc.local_addresses())
-            .finish_non_exhaustive()
-    }
-}
 
 /// Offers of ours that wait for an answer.
 #[derive(Default)]
@@ -52,42 +31,21 @@ impl Negotiations {
     }
 }
 
-impl Endpoint {
-    /// Answers an offer on the endpoint's own runtime.
-    async fn answer(&self, sdp: String) -> Option<(Pending, String)> {
-        let rtc = self.rtc.clone();
-        self.runtime
-            .spawn(async move { rtc.answer(&sdp).await })
-            .await
-            .ok()?
-            .ok()
-    }
-
-    async fn offer(&self) -> Option<rtc::Offer> {
-        let rtc = self.rtc.clone();
-        self.runtime
-            .spawn(async move { rtc.offer(LABEL).await })
-            .await
-            .ok()?
-            .ok()
-    }
-}
-
 impl Driver {
     pub(super) fn make_offer(self: &Rc<Self>, offer: Offer, torrent: Torrent) {
         let driver = self.clone();
         tokio::task::spawn_local(async move {
-            let made = match driver.endpoint() {
-                Some(endpoint) => endpoint.offer().await,
-                None => None,
+            let made = match driver.rtc() {
+                Some(rtc) => rtc.offer(LABEL).await,
+                None => Err(rtc::Error::Closed),
             };
             driver.handle(match made {
-                Some(made) => {
+                Ok(made) => {
                     let sdp = made.sdp().to_owned();
                     driver.negotiations.waiting.borrow_mut().insert(offer, (torrent, made));
                     Event::Described(offer, sdp)
                 }
-                None => Event::OfferFailed(offer),
+                Err(_) => Event::OfferFailed(offer),
             });
         });
     }
@@ -109,16 +67,16 @@ impl Driver {
     pub(super) fn answer(self: &Rc<Self>, offer: Offer, torrent: Torrent, sdp: String) {
         let driver = self.clone();
         tokio::task::spawn_local(async move {
-            let answered = match driver.endpoint() {
-                Some(endpoint) => endpoint.answer(sdp).await,
-                None => None,
+            let answered = match driver.rtc() {
+                Some(rtc) => rtc.answer(&sdp).await,
+                None => Err(rtc::Error::Closed),
             };
             match answered {
-                Some((pending, sdp)) => {
+                Ok((pending, sdp)) => {
                     driver.handle(Event::Described(offer, sdp));
                     driver.connect(pending, torrent, Origin::Offered(offer)).await;
                 }
-                None => driver.handle(Event::OfferFailed(offer)),
+                Err(_) => driver.handle(Event::OfferFailed(offer)),
             }
         });
     }
@@ -128,7 +86,7 @@ impl Driver {
         if !self.has(torrent) {
             return None;
         }
-        let (pending, sdp) = self.endpoint()?.answer(sdp).await?;
+        let (pending, sdp) = self.rtc()?.answer(&sdp).await.ok()?;
         let driver = self.clone();
         tokio::task::spawn_local(async move { driver.connect(pending, torrent, Origin::Inbound).await });
         Some(sdp)
@@ -186,7 +144,7 @@ impl Driver {
             }
             let Ok(room) = channel.writable().await else { return };
             let mut frames = Vec::new();
-            let (_, more) = self.pull(link, room.min(BATCH), &mut frames);
+            let (_, more) = self.pull(link, room.min(channel.message()), &mut frames);
             flow.set_flush(more);
             self.pulled();
             if channel.send(frames).await.is_err() {
