@@ -92,7 +92,9 @@ export class Client extends EventTarget {
     const probe = torrent && this.#probes.get(torrent.id);
     if (!probe) return null;
     const { events, ...numbers } = probe;
-    const files = torrent.snapshot.files.map(({ path, length, pad }) => ({ path, length, pad }));
+    // The snapshot that has the files comes with the first counters that tell of the metadata, one message before them.
+    const known = probe.t.metadata === undefined ? [] : torrent.snapshot.files;
+    const files = known.map(({ path, length, pad }) => ({ path, length, pad }));
     return structuredClone({
       ...numbers,
       files,

@@ -64,6 +64,7 @@ pub(crate) async fn add(handle: &Handle, arguments: &JsValue) -> Result<Torrent,
         }
         if let Named::Metainfo(metainfo) = named {
             entry.metainfo = Some(Arc::new(metainfo));
+            entry.timeline.mark(Moment::Metadata, core.now);
         }
         core.torrents.insert(torrent, entry);
         core.join_relay(torrent);
@@ -258,6 +259,7 @@ impl Core {
     }
 
     fn own_files_hashed(&mut self, torrent: Torrent, metainfo: Metainfo, blob: JsValue) {
+        let now = self.now;
         let Some(entry) = self.torrents.get_mut(&torrent) else {
             return;
         };
@@ -265,6 +267,7 @@ impl Core {
         entry.hashes = Some(metainfo.hashes);
         entry.blobs = Some(Blobs::new(plan_of(&metainfo), blob));
         entry.metainfo = Some(Arc::new(metainfo));
+        entry.timeline.mark(Moment::Metadata, now);
         self.join_relay(torrent);
         self.push_snapshot(torrent);
     }

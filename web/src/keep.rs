@@ -49,6 +49,11 @@ impl Core {
         entry.source = vec![0; metainfo.layout.pieces()];
         entry.name.clone_from(&metainfo.name);
         entry.metainfo = Some(Arc::clone(&metainfo));
+        // The page takes the files of its `probe()` from it: no counters may tell of the metadata before it has them.
+        self.push_snapshot(torrent);
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
         if let Some(blobs) = entry.blobs.take() {
             let ready = Ready {
                 backing: Backing::Blobs(blobs),
