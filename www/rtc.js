@@ -106,16 +106,21 @@ export class Negotiator {
 
   #forward(offer, channel) {
     const entry = this.#connections.get(offer);
-    entry.channel = channel;
     channel.binaryType = 'arraybuffer';
     let reporting = null;
+    let taken = 0;
     const report = () => {
       reporting = null;
-      this.#tell({ rtc: 'buffered', offer, amount: channel.bufferedAmount });
+      this.#tell({ rtc: 'buffered', offer, taken, amount: channel.bufferedAmount });
       if (channel.bufferedAmount > 0) reporting = setTimeout(report, REPORT_MS);
     };
-    const send = channel.send.bind(channel);
-    entry.channel = { send: (data) => (send(data), (reporting ??= setTimeout(report, 0))) };
+    entry.channel = {
+      send(data) {
+        channel.send(data);
+        taken += data.byteLength;
+        reporting ??= setTimeout(report, 0);
+      },
+    };
     const open = () => this.#tell({ rtc: 'forward', offer, open: true });
     channel.onopen = open;
     channel.onmessage = ({ data }) => this.#tell({ rtc: 'message', offer, data }, data instanceof ArrayBuffer ? [data] : []);

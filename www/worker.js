@@ -20,6 +20,7 @@ const host = {
 const forwarded = new Map();
 
 class ForwardedChannel {
+  #sent = 0;
   readyState = 'connecting';
   bufferedAmount = 0;
   bufferedAmountLowThreshold = 0;
@@ -30,6 +31,7 @@ class ForwardedChannel {
 
   send(data) {
     const copy = data.slice().buffer;
+    this.#sent += copy.byteLength;
     this.bufferedAmount += copy.byteLength;
     postMessage({ rtc: 'send', offer: this.offer, data: copy }, [copy]);
   }
@@ -39,10 +41,11 @@ class ForwardedChannel {
     forwarded.delete(this.offer);
   }
 
-  buffered(amount) {
-    const before = this.bufferedAmount;
-    this.bufferedAmount = amount;
-    if (before > this.bufferedAmountLowThreshold && amount <= this.bufferedAmountLowThreshold) this.onbufferedamountlow?.();
+  /** The page has taken so many bytes until now, and its channel still buffers this amount; the rest is on its way there. */
+  buffered({ taken, amount }) {
+    const before = this.bufferedAmount, low = this.bufferedAmountLowThreshold;
+    this.bufferedAmount = this.#sent - taken + amount;
+    if (before > low && this.bufferedAmount <= low) this.onbufferedamountlow?.();
   }
 }
 
@@ -58,7 +61,7 @@ function forward(message) {
     channel.readyState = 'open';
     channel.onopen?.();
   } else if (message.rtc === 'message') channel.onmessage?.(message);
-  else if (message.rtc === 'buffered') channel.buffered(message.amount);
+  else if (message.rtc === 'buffered') channel.buffered(message);
   else if (message.rtc === 'gone') {
     channel.readyState = 'closed';
     channel.onclose?.();

@@ -8,15 +8,14 @@ import { MIB, digest, write } from './lib/content.mjs';
 import { folder, needs } from './lib/place.mjs';
 import { Relay, magnet } from './lib/tombolo.mjs';
 
-test('a tab downloads over WebRTC what another tab shares', needs('chromium'), async (t) => {
-  const file = write(join(folder(t, 'content'), 'shared file.bin'), 24 * MIB + 4321);
-  const relay = await Relay.start(t);
+/** One tab shares a file, the other downloads it; both are prepared so. Returns the two tabs. */
+async function share(t, relay, file, prepare) {
   const [one, other] = [await browser(t), await browser(t)];
-  const seeding = await one.open(relay.page());
+  const seeding = await one.open(relay.page(), prepare);
   await seeding.share(file);
   const { infoHash } = await seeding.until('seeding', ({ t: { done } }) => done !== undefined);
 
-  const leeching = await other.open(relay.page(['magnet', magnet(infoHash)]));
+  const leeching = await other.open(relay.page(['magnet', magnet(infoHash)]), prepare);
   const probe = await leeching.done();
 
   assert.equal(await digest(await leeching.save(0)), await digest(file));
@@ -27,4 +26,35 @@ test('a tab downloads over WebRTC what another tab shares', needs('chromium'), a
   assert.equal(panics, 0);
   seeding.assertClean();
   leeching.assertClean();
+  return [seeding, leeching];
+}
+
+test('a tab downloads over WebRTC what another tab shares', needs('chromium'), async (t) => {
+  const file = write(join(folder(t, 'content'), 'shared file.bin'), 24 * MIB + 4321);
+  await share(t, await Relay.start(t), file);
+});
+
+/** Runs in the page before its scripts: a browser that cannot transfer data channels. What the page then forwards is counted. */
+function withoutTransfer() {
+  const clone = window.structuredClone;
+  window.structuredClone = (value, options) => {
+    if (value instanceof RTCDataChannel) throw new DOMException('cannot be transferred', 'DataCloneError');
+    return clone(value, options);
+  };
+  window.forwarded = { bytes: 0, channels: 0 };
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function count(message, ...rest) {
+    if (message.rtc === 'message') window.forwarded.bytes += message.data.byteLength;
+    if (message.rtc === 'channel') window.forwarded.channels += 1;
+    return post.call(this, message, ...rest);
+  };
+}
+
+test('where channels cannot be handed to a worker, the page forwards', needs('chromium'), async (t) => {
+  const length = 24 * MIB + 4321;
+  const file = write(join(folder(t, 'content'), 'shared file.bin'), length);
+  const [, leeching] = await share(t, await Relay.start(t), file, (page) => page.addInitScript(withoutTransfer));
+  const { bytes, channels } = await leeching.page.evaluate(() => window.forwarded);
+  assert.equal(channels, 0, 'none was transferred');
+  assert.ok(bytes >= length, `${bytes} bytes forwarded`);
 });
