@@ -12,12 +12,10 @@ fn torrent(info: &[u8]) -> Vec<u8> {
     [b"d4:info", info, b"e"].concat()
 }
 
-/// An info dictionary of one file, with something in place of each field.
-fn info(length: &str, name: &str, piece_length: &str, pieces: usize) -> Vec<u8> {
-    let mut info = format!("d6:length{length}4:name{name}12:piece length{piece_length}6:pieces{pieces}:").into_bytes();
-    info.extend(vec![b'x'; pieces]);
-    info.push(b'e');
-    info
+/// A .torrent of one file, with something in place of each number.
+fn single(length: &str, piece_length: &str, pieces: usize) -> Vec<u8> {
+    let hashes = "x".repeat(pieces);
+    torrent(format!("d6:length{length}4:name1:n12:piece length{piece_length}6:pieces{pieces}:{hashes}e").as_bytes())
 }
 
 /// An info dictionary of one file in a folder.
@@ -29,7 +27,6 @@ fn listed(length: &str, path: &str) -> Vec<u8> {
 #[test]
 fn hostile_torrents_are_refused_and_nothing_is_written() {
     let deep = [vec![b'l'; 100_000], vec![b'e'; 100_000]].concat();
-    let many_pieces = info("i2147483648e", "1:n", "i1e", 20);
     let long_path = format!("l{}e", "255:".to_owned() + &"x".repeat(255)).repeat(1);
     let long_path = format!("l{}e", long_path[1..long_path.len() - 1].repeat(20));
     let table: Vec<(&str, Vec<u8>, &str)> = vec![
@@ -47,48 +44,28 @@ fn hostile_torrents_are_refused_and_nothing_is_written() {
         ("a key twice", b"d4:infode4:infodee".to_vec(), "bad-bencode"),
         ("no dictionary", b"le".to_vec(), "bad-metainfo"),
         ("no info", b"d1:xi1ee".to_vec(), "bad-metainfo"),
-        (
-            "a negative length",
-            torrent(&info("i-5e", "1:n", "i16384e", 20)),
-            "bad-metainfo",
-        ),
+        ("a negative length", single("i-5e", "i16384e", 20), "bad-metainfo"),
         (
             "a length over 64 bits",
-            torrent(&info("i99999999999999999999e", "1:n", "i16384e", 20)),
+            single("i99999999999999999999e", "i16384e", 20),
             "bad-metainfo",
         ),
         (
             "a length over 63 bits",
-            torrent(&info("i9223372036854775808e", "1:n", "i16384e", 20)),
+            single("i9223372036854775808e", "i16384e", 20),
             "bad-metainfo",
         ),
-        ("no bytes", torrent(&info("i0e", "1:n", "i16384e", 0)), "bad-metainfo"),
-        (
-            "a piece length of zero",
-            torrent(&info("i5e", "1:n", "i0e", 20)),
-            "bad-metainfo",
-        ),
-        (
-            "a negative piece length",
-            torrent(&info("i5e", "1:n", "i-1e", 20)),
-            "bad-metainfo",
-        ),
+        ("no bytes", single("i0e", "i16384e", 0), "bad-metainfo"),
+        ("a piece length of zero", single("i5e", "i0e", 20), "bad-metainfo"),
+        ("a negative piece length", single("i5e", "i-1e", 20), "bad-metainfo"),
         (
             "a piece length of 2^40",
-            torrent(&info("i5e", "1:n", "i1099511627776e", 20)),
+            single("i5e", "i1099511627776e", 20),
             "bad-metainfo",
         ),
-        ("2^31 pieces", torrent(&many_pieces), "bad-metainfo"),
-        (
-            "too few hashes",
-            torrent(&info("i50000e", "1:n", "i16384e", 20)),
-            "bad-metainfo",
-        ),
-        (
-            "half a hash",
-            torrent(&info("i5e", "1:n", "i16384e", 21)),
-            "bad-metainfo",
-        ),
+        ("2^31 pieces", single("i2147483648e", "i1e", 20), "bad-metainfo"),
+        ("too few hashes", single("i50000e", "i16384e", 20), "bad-metainfo"),
+        ("half a hash", single("i5e", "i16384e", 21), "bad-metainfo"),
         (
             "a path longer than a system takes",
             torrent(&listed("i5e", &long_path)),

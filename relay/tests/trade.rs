@@ -43,6 +43,15 @@ fn peer(role: &str, torrent: &str, dir: &Path, more: &[&str]) -> Running {
     Running::start(fixed.into_iter().chain(more.iter().copied()))
 }
 
+/// Lets a leecher fetch from the peer at that port until it has everything: its last progress line.
+fn fetch(leech: &mut Running, port: u16) -> Value {
+    leech.say(&json!({"connect": ["127.0.0.1", port]}));
+    let finished = leech.until(|line| line.get("finished").is_some());
+    assert!(finished["finished"].as_f64().unwrap() > 1e9);
+    let mut lines = leech.lines().iter().rev();
+    lines.find(|line| line.get("t").is_some()).cloned().unwrap()
+}
+
 #[test]
 fn a_leecher_gets_the_same_bytes_and_seeds_on() {
     let (dir, torrent) = prepared();
@@ -50,17 +59,8 @@ fn a_leecher_gets_the_same_bytes_and_seeds_on() {
     let port = seed.ready();
     let mut leech = peer("leecher", text(&torrent), &dir.path().join("one"), &[]);
     let middle = leech.ready();
-    leech.say(&json!({"connect": ["127.0.0.1", port]}));
-    let finished = leech.until(|line| line.get("finished").is_some());
-    assert!(finished["finished"].as_f64().unwrap() > 1e9);
+    let before = fetch(&mut leech, port);
     assert_same(&dir.path().join("seed/set"), &dir.path().join("one/set"));
-    let before = leech
-        .lines()
-        .iter()
-        .rev()
-        .find(|line| line.get("t").is_some())
-        .cloned()
-        .unwrap();
     assert_eq!(
         (&before["done"], &before["state"]),
         (&json!(493_470), &json!("seeding"))
@@ -70,8 +70,7 @@ fn a_leecher_gets_the_same_bytes_and_seeds_on() {
 
     let mut next = peer("leecher", text(&torrent), &dir.path().join("two"), &[]);
     next.ready();
-    next.say(&json!({"connect": ["127.0.0.1", middle]}));
-    next.until(|line| line.get("finished").is_some());
+    fetch(&mut next, middle);
     assert_same(&dir.path().join("seed/set"), &dir.path().join("two/set"));
     let uploaded = |line: &Value| line["uploaded"].as_u64() >= Some(493_470);
     leech.until(uploaded);
@@ -185,15 +184,7 @@ fn after_sigkill_no_verified_piece_is_fetched_again() {
     let mut leech = peer("leecher", text(&torrent), &out, &[]);
     leech.ready();
     leech.until(|line| line["state"] == "downloading" && line["done"].as_u64() >= Some(done));
-    leech.say(&json!({"connect": ["127.0.0.1", port]}));
-    leech.until(|line| line.get("finished").is_some());
-    let last = leech
-        .lines()
-        .iter()
-        .rev()
-        .find(|line| line.get("t").is_some())
-        .cloned()
-        .unwrap();
+    let last = fetch(&mut leech, port);
     // Blocks of pieces that were open when it was interrupted may come again, but no piece that was verified.
     assert!(
         last["payload"].as_u64().unwrap() <= 6_000_000 - done,
@@ -212,8 +203,7 @@ fn limits_hold() {
     let port = seed.ready();
     let mut leech = peer("leecher", text(&torrent), &dir.path().join("out"), &[]);
     leech.ready();
-    leech.say(&json!({"connect": ["127.0.0.1", port]}));
-    leech.until(|line| line.get("finished").is_some());
+    fetch(&mut leech, port);
     let lines: Vec<(f64, f64)> = leech
         .lines()
         .iter()

@@ -108,20 +108,27 @@ fn content() -> Content {
     Content::single(4 * 65_536 - 100, 65_536)
 }
 
+/// Harasses a node, lets it meet another one five minutes later, and waits until both have everything.
+fn survives(seed: u64, target: Setup, other: Setup) -> (Sim, Id) {
+    let mut sim = Sim::new(seed);
+    let target = sim.add(target);
+    harass(&mut sim, target, seed);
+    sim.run_for(Span::from_secs(300));
+    let other = sim.add(other);
+    sim.introduce(other, target);
+    let complete = |sim: &mut Sim| [target, other].into_iter().all(|id| sim.node(id).is_complete());
+    assert!(
+        sim.run_until(Span::from_secs(300), complete),
+        "{:?}",
+        sim.status(target)
+    );
+    (sim, target)
+}
+
 #[test]
 fn a_leecher_survives_and_completes_all_the_same() {
     for seed in 0..12 {
-        let mut sim = Sim::new(seed);
-        let leech = sim.add(Setup::leech(&content()));
-        harass(&mut sim, leech, seed);
-        sim.run_for(Span::from_secs(300));
-        let good = sim.add(Setup::seed(&content()));
-        sim.introduce(leech, good);
-        assert!(
-            sim.run_until(Span::from_secs(300), |sim| sim.node(leech).is_complete()),
-            "{:?}",
-            sim.status(leech)
-        );
+        let (mut sim, leech) = survives(seed, Setup::leech(&content()), Setup::seed(&content()));
         assert_eq!(sim.node(leech).session.memory(), 0);
     }
 }
@@ -129,34 +136,14 @@ fn a_leecher_survives_and_completes_all_the_same() {
 #[test]
 fn one_that_lacks_the_metadata_survives() {
     for seed in 100..112 {
-        let mut sim = Sim::new(seed);
-        let leech = sim.add(Setup::leech(&content()).by_magnet());
-        harass(&mut sim, leech, seed);
-        sim.run_for(Span::from_secs(300));
-        let good = sim.add(Setup::seed(&content()));
-        sim.introduce(leech, good);
-        assert!(
-            sim.run_until(Span::from_secs(300), |sim| sim.node(leech).is_complete()),
-            "{:?}",
-            sim.status(leech)
-        );
+        survives(seed, Setup::leech(&content()).by_magnet(), Setup::seed(&content()));
     }
 }
 
 #[test]
 fn a_seed_survives_and_serves() {
     for seed in 200..212 {
-        let mut sim = Sim::new(seed);
-        let good = sim.add(Setup::seed(&content()));
-        harass(&mut sim, good, seed);
-        sim.run_for(Span::from_secs(300));
-        let leech = sim.add(Setup::leech(&content()));
-        sim.introduce(leech, good);
-        assert!(
-            sim.run_until(Span::from_secs(300), |sim| sim.node(leech).is_complete()),
-            "{:?}",
-            sim.status(good)
-        );
+        survives(seed, Setup::seed(&content()), Setup::leech(&content()));
     }
 }
 

@@ -81,6 +81,15 @@ fn restored(held: &[usize], check: &[usize]) -> Event {
     }
 }
 
+/// The offers that are to be made.
+fn offers(actions: &[Action]) -> Vec<Offer> {
+    let offer = |action: &Action| match action {
+        Action::MakeOffer(offer, _) => Some(*offer),
+        _ => None,
+    };
+    actions.iter().filter_map(offer).collect()
+}
+
 fn fetches(actions: Vec<Action>) -> Vec<(tombolo_core::event::Job, String)> {
     let fetch = |action| match action {
         Action::Fetch { job, url, .. } => Some((job, url)),
@@ -184,16 +193,7 @@ fn a_refusal_is_shown_and_its_retry_obeyed() {
 fn offers_go_out_with_the_announce_once_they_are_made() {
     let mut client = Client::new(&["ws://t.example"], true);
     let actions = client.actions();
-    let offers: Vec<Offer> = actions
-        .iter()
-        .filter_map(|action| {
-            if let Action::MakeOffer(offer, _) = action {
-                Some(*offer)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let offers = offers(&actions);
     assert_eq!(offers.len(), 5);
     assert!(
         !actions.iter().any(|action| matches!(action, Action::Connect(..))),
@@ -257,18 +257,7 @@ fn offers_go_out_with_the_announce_once_they_are_made() {
 #[test]
 fn offers_that_nobody_takes_are_withdrawn() {
     let mut client = Client::new(&["ws://t.example"], true);
-    let offers: Vec<Offer> = client
-        .actions()
-        .iter()
-        .filter_map(|action| {
-            if let Action::MakeOffer(offer, _) = action {
-                Some(*offer)
-            } else {
-                None
-            }
-        })
-        .collect();
-    for offer in offers {
+    for offer in offers(&client.actions()) {
         client.tell(Event::Described(offer, "sdp".into()));
     }
     let mut withdrawn = 0;
