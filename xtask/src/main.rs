@@ -7,6 +7,7 @@ mod bench;
 mod command;
 mod console;
 mod demo;
+mod dependencies;
 mod fuzz;
 mod no_std;
 mod place;
@@ -27,7 +28,7 @@ cargo xtask COMMAND
   test    install what the tests need, run all of them, end with the count
   wasm    build the browser's engine into www/pkg
   bench   measure the paths through tab and relay, print the table
-  fuzz    let every fuzz target run for a short while (a number after it: seconds for each)
+  fuzz    let every fuzz target run for a minute, or the seconds that are named (needs cargo-fuzz)
 ";
 
 fn main() -> ExitCode {

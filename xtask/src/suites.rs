@@ -8,7 +8,7 @@ use crate::command;
 use crate::console::Console;
 use crate::tally::Tally;
 use crate::toolchain::Compiler;
-use crate::{fuzz, no_std, place, setup, size, wasm};
+use crate::{dependencies, no_std, place, setup, size, wasm};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -20,9 +20,9 @@ struct Run<'a> {
     failures: Vec<String>,
 }
 
-/// Runs everything, or only the suites named (`checks`, `rust`, `browser`, `fuzz`).
+/// Runs everything, or only the suites named (`checks`, `rust`, `browser`).
 pub(crate) fn run(console: &Console, only: &[String]) -> Result<(), String> {
-    let known = ["checks", "rust", "browser", "fuzz"];
+    let known = ["checks", "rust", "browser"];
     if let Some(unknown) = only.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("no suite `{unknown}`: {}", known.join(", ")));
     }
@@ -43,9 +43,6 @@ pub(crate) fn run(console: &Console, only: &[String]) -> Result<(), String> {
     }
     if chosen("browser") {
         run.browser();
-    }
-    if chosen("fuzz") {
-        run.step("fuzz", |console| fuzz::smoke(console, fuzz::SMOKE_SECONDS));
     }
     for failure in &run.failures {
         console.say(&format!("FAILED {failure}"));
@@ -145,22 +142,7 @@ impl Run<'_> {
             ];
             passed(command::cargo(&arguments).args(["--", "-D", "warnings"]))
         });
-        self.step("cargo deny", |console| {
-            if place::which("cargo-deny").is_none() {
-                return Ok(skipped(
-                    console,
-                    "cargo-deny is not installed (`cargo install cargo-deny`)",
-                ));
-            }
-            passed(&mut command::cargo(&[
-                "deny",
-                "--offline",
-                "check",
-                "bans",
-                "licenses",
-                "sources",
-            ]))
-        });
+        self.step("licences and sources of dependencies", |_| dependencies::check());
     }
 
     fn rust(&mut self) {

@@ -1,14 +1,5 @@
-//! An extension handshake that is read is written so that it is read the same; a don't-have too.
 #![no_main]
-use libfuzzer_sys::fuzz_target;
-use tombolo_core::wire::dont_have;
-use tombolo_core::wire::extended::ExtendedHandshake;
+#[path = "../checks/extended.rs"]
+mod checks;
 
-fuzz_target!(|data: &[u8]| {
-    if let Ok(handshake) = ExtendedHandshake::decode(data) {
-        assert_eq!(ExtendedHandshake::decode(&handshake.encode()), Ok(handshake));
-    }
-    if let Ok(index) = dont_have::decode(data) {
-        assert_eq!(&dont_have::encode(index)[..], data);
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::check(data));

@@ -1,53 +1,5 @@
-//! A torrent that is accepted keeps the promises of its type: safe and distinct paths, files that fill the layout, the hash of the bytes.
 #![no_main]
-use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
-use std::collections::BTreeSet;
-use tombolo_core::metainfo::{MAX_ELEMENT, Metainfo, element};
+#[path = "../checks/metainfo.rs"]
+mod checks;
 
-fn check(metainfo: &Metainfo) {
-    let mut paths = BTreeSet::new();
-    let mut end = 0;
-    for file in &metainfo.files {
-        for name in file.path.elements() {
-            assert!(
-                name.len() <= MAX_ELEMENT && element(name.as_bytes()) == name,
-                "{name:?}"
-            );
-        }
-        assert!(file.offset >= end);
-        end = file.offset + file.length;
-        assert!(file.pad || paths.insert(file.path.as_str()), "{}", file.path);
-    }
-    for path in &paths {
-        let inside = [path, "/"].concat();
-        assert!(
-            !paths
-                .range(&inside[..]..)
-                .next()
-                .is_some_and(|next| next.starts_with(&inside)),
-            "{path}"
-        );
-    }
-    assert_eq!(end, metainfo.layout.total());
-    let hashed = metainfo.hashes.v1().map_or(0, |_| metainfo.layout.pieces());
-    assert_eq!(metainfo.piece_hashes.len(), 20 * hashed);
-    assert!(
-        metainfo
-            .layout
-            .iter()
-            .all(|piece| metainfo.piece_hash(piece).is_some() == (hashed > 0))
-    );
-}
-
-fuzz_target!(|data: &[u8]| {
-    let data = Bytes::copy_from_slice(data);
-    if let Ok(metainfo) = Metainfo::parse(&data) {
-        check(&metainfo);
-        let alone = Metainfo::from_info(metainfo.info.clone()).expect("its info dictionary alone");
-        assert_eq!((alone.hashes, alone.files), (metainfo.hashes, metainfo.files));
-    }
-    if let Ok(metainfo) = Metainfo::from_info(data) {
-        check(&metainfo);
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::check(data));

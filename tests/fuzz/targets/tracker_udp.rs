@@ -1,17 +1,5 @@
-//! A packet of either side that is read is written so that it is read the same.
 #![no_main]
-use libfuzzer_sys::fuzz_target;
-use tombolo_core::tracker::udp::{Family, Request, Response};
+#[path = "../checks/tracker_udp.rs"]
+mod checks;
 
-fuzz_target!(|packet: &[u8]| {
-    if let Ok(request) = Request::decode(packet) {
-        assert_eq!(Request::decode(&request.encode()), Ok(request));
-    }
-    for family in [Family::V4, Family::V6] {
-        if let Ok(response) = Response::decode(packet, family) {
-            let mut again = Vec::new();
-            response.encode(family, &mut again);
-            assert_eq!(Response::decode(&again, family), Ok(response));
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::check(data));
