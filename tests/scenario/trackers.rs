@@ -71,7 +71,9 @@ impl Client {
 fn restored(held: &[usize], check: &[usize]) -> Event {
     let bits = |pieces: &[usize]| {
         let mut bits = Bits::new(7);
-        pieces.iter().for_each(|piece| drop(bits.insert(*piece)));
+        for piece in pieces {
+            bits.insert(*piece);
+        }
         bits
     };
     Event::Restored {
