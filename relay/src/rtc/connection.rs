@@ -84,62 +84,29 @@ impl PeerConnectionEventHandler for Events {
     }
 }
 
-/// What a connection is made of.
-pub(super) struct Parts {
+/// A peer connection with its driver.
+pub(super) struct Connection {
     pub(super) peer: Arc<dyn PeerConnection>,
     pub(super) events: Arc<Events>,
     pub(super) port: Arc<Port>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) own: Arc<Mutex<Vec<SocketAddr>>>,
-    pub(super) permit: OwnedSemaphorePermit,
-    pub(super) shared: Arc<Shared>,
-}
-
-/// A peer connection with its driver.
-pub(super) struct Connection {
-    peer: Arc<dyn PeerConnection>,
-    events: Arc<Events>,
-    port: Arc<Port>,
-    inbox: Arc<Inbox>,
-    pulse: Arc<Pulse>,
-    own: Arc<Mutex<Vec<SocketAddr>>>,
     /// Taken when the connection begins to close.
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
-    shared: Arc<Shared>,
+    pub(super) permit: Mutex<Option<OwnedSemaphorePermit>>,
+    pub(super) shared: Arc<Shared>,
     /// Whether the offer was ours.
-    offered: bool,
+    pub(super) offered: bool,
     /// Open channels.
-    channels: AtomicUsize,
+    pub(super) channels: AtomicUsize,
     /// Largest message that the peer takes; 0 until it is known.
-    message: AtomicUsize,
+    pub(super) message: AtomicUsize,
 }
 
 impl Connection {
-    pub(super) fn new(parts: Parts, offered: bool) -> Arc<Self> {
-        let Parts {
-            peer,
-            events,
-            port,
-            inbox,
-            pulse,
-            own,
-            permit,
-            shared,
-        } = parts;
-        let connection = Arc::new(Self {
-            peer,
-            events,
-            port,
-            inbox,
-            pulse,
-            own,
-            permit: Mutex::new(Some(permit)),
-            shared,
-            offered,
-            channels: AtomicUsize::new(0),
-            message: AtomicUsize::new(0),
-        });
+    /// Takes what the driver tells from now on.
+    pub(super) fn start(self) -> Arc<Self> {
+        let connection = Arc::new(self);
         let _ = connection.events.connection.set(Arc::downgrade(&connection));
         connection
     }

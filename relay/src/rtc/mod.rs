@@ -19,6 +19,7 @@ mod window;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub use channel::Channel;
 pub use connection::{Offer, Pending};
 pub use sdp::SdpError;
 
-use connection::{Connection, Events, First, Parts};
+use connection::{Connection, Events, First};
 use port::Port;
 use runtime::{LinkRuntime, Pulse};
 
@@ -357,17 +358,20 @@ impl Rtc {
                 return Err(error.into());
             }
         };
-        let parts = Parts {
+        let connection = Connection {
             peer,
             events,
             port,
             inbox,
             pulse,
             own,
-            permit,
+            permit: Mutex::new(Some(permit)),
             shared,
+            offered,
+            channels: AtomicUsize::new(0),
+            message: AtomicUsize::new(0),
         };
-        Ok((Connection::new(parts, offered), opened))
+        Ok((connection.start(), opened))
     }
 }
 
