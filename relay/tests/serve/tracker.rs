@@ -202,6 +202,21 @@ fn a_tab_that_comes_again_replaces_its_old_socket() {
 }
 
 #[test]
+fn our_own_peer_is_in_the_table_while_the_relay_is_in_the_swarm() {
+    let relay = Relay::start(&[]);
+    let hash = SWARM.to_string();
+    let peers = |count: u32| {
+        eventually("our own entry", || {
+            (relay.stats()["swarm_peers"] == count).then_some(())
+        })
+    };
+    assert_eq!(relay.json("POST /api/torrents", &json!({"info_hash": hash})).0, 201);
+    peers(1);
+    assert_eq!(relay.json(&format!("DELETE /api/torrents/{hash}"), &Value::Null).0, 200);
+    peers(0);
+}
+
+#[test]
 fn what_a_socket_may_not_send() {
     let relay = Relay::start(&[]);
     let mut socket = Socket::open(relay.address("http"), "/announce");

@@ -9,6 +9,7 @@ pub(super) mod socket;
 mod sockets;
 pub(super) mod udp;
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -309,19 +310,27 @@ fn fits(address: SocketAddr, family: Option<Family>) -> bool {
     }
 }
 
-/// Forgets silent peers and renews our own entries, for ever.
+/// Forgets silent peers, and keeps our own entries as the swarms are that we are in, for ever.
 pub(super) async fn forget(relay: Arc<Relay>) {
+    let tracker = &relay.tracker;
+    let mut entered = HashSet::new();
     loop {
         tokio::time::sleep(ROUND).await;
-        let now = relay.tracker.now();
-        relay.tracker.each(|part| part.registry.expire(now)).for_each(drop);
-        if relay.answers {
-            relay
-                .bridge
-                .swarms()
-                .into_iter()
-                .for_each(|swarm| drop(relay.tracker.enter(swarm, 0)));
+        let now = tracker.now();
+        tracker.each(|part| part.registry.expire(now)).for_each(drop);
+        if !relay.answers {
+            continue;
         }
+        let swarms: HashSet<SwarmKey> = relay.bridge.swarms().into_iter().collect();
+        for swarm in &swarms {
+            tracker.enter(*swarm, 0);
+        }
+        // Left standing, it would be a web peer to whoever is native, and bring us back.
+        for swarm in entered.difference(&swarms) {
+            let mut part = tracker.part(*swarm);
+            part.registry.leave(*swarm, tracker.peer_id, Place::Web(OURSELVES));
+        }
+        entered = swarms;
     }
 }
 
