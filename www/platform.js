@@ -67,6 +67,31 @@ async function lastFolder(root, infoHash, tab) {
   return null;
 }
 
+/** Bodies that stay open to one origin: a browser keeps six connections to a host, for all its tabs. */
+const DOWNS = 3;
+
+/** Claims one of the bodies that may stay open; resolves with what gives it back, null where there is none. */
+export async function claimDown() {
+  for (let n = 0; navigator.locks && n < DOWNS; n++) {
+    const release = await lock(`tombolo down ${n}`, 0);
+    if (release) return release;
+  }
+  return null;
+}
+
+/** Reads `url` as it comes: `chunk(bytes)` for each part, then `end()`. Returns what stops it. */
+export function readBody(url, chunk, end) {
+  const stop = new AbortController();
+  const read = async () => {
+    const response = await fetch(url, { credentials: 'omit', referrerPolicy: 'no-referrer', cache: 'no-store', signal: stop.signal });
+    if (!response.ok) return;
+    const reader = response.body.getReader();
+    for (let part; !(part = await reader.read()).done; ) chunk(part.value);
+  };
+  read().catch(() => {}).then(() => stop.signal.aborted || end());
+  return () => stop.abort();
+}
+
 /** Takes a lock until `release` is called or the tab ends; null if it is not free within `wait` ms. */
 function lock(name, wait) {
   return new Promise((resolve) => {

@@ -22,10 +22,13 @@ function times({ t }) {
 /** Opens `url` in a fresh browser and waits for the end, at the cost of the browser and of `others`. */
 async function download(t, url, others) {
   const chromium = await browser(t);
-  return cost([browserPid(chromium.profile), ...others.map(({ pid }) => pid)], async () => {
+  const found = await cost([browserPid(chromium.profile), ...others.map(({ pid }) => pid)], async () => {
     const tab = await chromium.open(url);
     return times(await tab.done());
   });
+  // Or it would seed to the next one.
+  await chromium.context.close();
+  return found;
 }
 
 /** Native seeder to tab by WebRTC; the relay only introduces them. */

@@ -1,14 +1,14 @@
-//! Links: byte streams over data channels and over the relay's WebSocket, from the first byte of the handshake on.
+//! Links: byte streams over data channels and over the relay's WebSocket (with a body of HTTP beside it for the way down), from the first byte of the handshake on.
 //!
 //! Receiving: a message is copied into wasm once and then only sliced. Sending: frames are pulled while the transport has room
 //! and joined to messages as large as the other end takes, since peers parse a byte stream and a message's cost hardly depends
 //! on its size. Invariant: at most [`HIGH_WATER`] and one message more are buffered in the browser.
 
 use bytes::Bytes;
-use js_sys::ArrayBuffer;
+use js_sys::{ArrayBuffer, Uint8Array};
 use tombolo_core::door::{Door, Progress};
 use tombolo_core::event::{Event, Link, Opened, Origin, Torrent, Transport};
-use tombolo_core::key::SwarmKey;
+use tombolo_core::key::{SwarmKey, hex};
 use tombolo_core::swarm::reason::Reason;
 use wasm_bindgen::prelude::*;
 use web_sys::{
@@ -16,7 +16,7 @@ use web_sys::{
 };
 
 use crate::engine::{Core, Handle};
-use crate::platform::{Timer, bytes_of};
+use crate::platform::{self, Body, Claim, Timer, bytes_of};
 
 /// How much may wait in the browser, in bytes: some round trips' worth, so that the wire never runs dry between two wake-ups.
 const HIGH_WATER: u32 = 512 << 10;
@@ -38,9 +38,10 @@ pub(crate) enum Pipe {
         offer: u32,
         _callbacks: ChannelCallbacks,
     },
-    /// The relay's WebSocket.
+    /// The relay's WebSocket, and the body that it sends down, if that is not the WebSocket too.
     Wire {
         socket: WebSocket,
+        _down: Option<Body>,
         poll: Timer,
         _callbacks: WireCallbacks,
     },
@@ -149,11 +150,21 @@ impl Core {
     }
 
     /// Opens the relay's WebSocket for a torrent; the handshake is sent when [`greet`](Self::greet) is called once it is open.
-    pub(crate) fn open_wire(&mut self, torrent: Torrent, url: &str) -> Option<Link> {
-        let socket = WebSocket::new(url).ok()?;
+    /// With leave for a body, that is what the relay sends down: browsers read one several times as fast.
+    pub(crate) fn open_wire(&mut self, torrent: Torrent, url: &str, claim: Option<Claim>) -> Option<Link> {
+        let token = claim.is_some().then(|| hex(&platform::random::<16>()));
+        let url = token.map_or_else(|| url.to_owned(), |token| format!("{url}?down={token}"));
+        let socket = WebSocket::new(&url).ok()?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let link = self.new_link();
         let handle = self.handle();
+        let down = claim.map(|claim| {
+            let (chunks, ended) = (handle.clone(), handle.clone());
+            let chunk = move |bytes: Uint8Array| chunks.turn(|core| core.received(link, bytes.to_vec().into()));
+            let url = url.replacen("ws", "http", 1);
+            let end = move || ended.turn(|core| core.body_ended(link));
+            self.host.body(claim, &url, chunk, end)
+        });
         let callbacks = WireCallbacks {
             message: on_message(handle.clone(), link),
             open: turn_on(handle.clone(), move |core| core.wire_opened(torrent, link)),
@@ -172,11 +183,23 @@ impl Core {
         socket.set_onclose(Some(callbacks.close.as_ref().unchecked_ref()));
         let pipe = Pipe::Wire {
             socket,
+            _down: down,
             poll: Timer::new(move || handle.turn(|core| core.wire_poll(link))),
             _callbacks: callbacks,
         };
         self.insert_link(link, torrent, Origin::Chosen, pipe, WIRE_MESSAGE);
         Some(link)
+    }
+
+    /// The relay sends no more. What it has to say about that comes by the WebSocket.
+    fn body_ended(&mut self, link: Link) {
+        let Some(state) = self.links.get(&link) else { return };
+        if !state.is_open() {
+            self.relay.no_body = true;
+        }
+        if let Pipe::Wire { socket, .. } = &state.pipe {
+            let _ = socket.close();
+        }
     }
 
     fn insert_link(&mut self, link: Link, torrent: Torrent, origin: Origin, pipe: Pipe, max_message: usize) {

@@ -37,6 +37,10 @@ extern "C" {
     fn list_names(this: &Host, folder: &JsValue) -> Promise;
     #[wasm_bindgen(method, js_name = hashBlob)]
     fn hash_blob(this: &Host, blob: &JsValue, piece_length: f64, progress: &Function) -> Promise;
+    #[wasm_bindgen(method, js_name = claimDown)]
+    fn claim_down(this: &Host) -> Promise;
+    #[wasm_bindgen(method, js_name = readBody)]
+    fn read_body(this: &Host, url: &str, chunk: &Function, end: &Function) -> Function;
     #[wasm_bindgen(method)]
     fn estimate(this: &Host) -> Promise;
     #[wasm_bindgen(method, js_name = hasStorage)]
@@ -255,6 +259,30 @@ impl Host {
         names.iter().filter_map(|name| name.as_string()).collect()
     }
 
+    /// Leave to keep a body open; none where too many are open.
+    pub(crate) async fn claim(&self) -> Option<Claim> {
+        resolved(self.claim_down()).await.ok()?.dyn_into().ok().map(Claim)
+    }
+
+    /// Begins to read a body.
+    pub(crate) fn body(
+        &self,
+        claim: Claim,
+        url: &str,
+        chunk: impl FnMut(js_sys::Uint8Array) + 'static,
+        end: impl FnMut() + 'static,
+    ) -> Body {
+        let chunk = Closure::<dyn FnMut(js_sys::Uint8Array)>::new(chunk);
+        let end = Closure::<dyn FnMut()>::new(end);
+        let stop = self.read_body(url, chunk.as_ref().unchecked_ref(), end.as_ref().unchecked_ref());
+        Body {
+            stop,
+            _claim: claim,
+            _chunk: chunk,
+            _end: end,
+        }
+    }
+
     /// Whether this origin has files of its own.
     pub(crate) async fn has_storage(&self) -> bool {
         resolved(self.ask_storage()).await.is_ok_and(|has| has.is_truthy())
@@ -267,6 +295,31 @@ impl Host {
             member(&estimate, "usage").as_f64()?,
             member(&estimate, "quota").as_f64()?,
         ))
+    }
+}
+
+/// Leave to keep a body open; dropping it gives it back.
+pub(crate) struct Claim(Function);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // It never throws.
+        let _ = self.0.call0(&JsValue::NULL);
+    }
+}
+
+/// A body that is being read; dropping it stops that.
+pub(crate) struct Body {
+    stop: Function,
+    _claim: Claim,
+    _chunk: Closure<dyn FnMut(js_sys::Uint8Array)>,
+    _end: Closure<dyn FnMut()>,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // It never throws.
+        let _ = self.stop.call0(&JsValue::NULL);
     }
 }
 

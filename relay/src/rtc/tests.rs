@@ -161,6 +161,7 @@ async fn a_silent_peer_is_given_up() {
 async fn fifty_connections_leave_nothing_behind() {
     let metrics = tokio::runtime::Handle::current().metrics();
     let hub = endpoint(options());
+    hub.shared.port.start().unwrap();
     let before = metrics.num_alive_tasks();
     {
         // Half of them share one port at the other end too: those need sockets of their own at one end.

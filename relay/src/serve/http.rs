@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+    HeaderValue, ORIGIN, VARY,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -20,7 +22,7 @@ use super::guard::{Ends, Pass};
 use super::reply::{self, Reply};
 use super::websocket::handshake;
 use super::wire::{self, Wire};
-use super::{Relay, api, stats, tracker};
+use super::{Relay, api, down, stats, tracker};
 use crate::stream::Stream;
 
 /// How long the head of a request may take.
@@ -85,24 +87,56 @@ async fn answer(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass
     match path {
         "/announce" | "/scrape" => tracked(relay, ends, &request),
         "/health" => reply::text(StatusCode::OK, "ok\n"),
-        _ if path == "/api" || path.starts_with("/api/") => match guarded(relay, ends, &request) {
-            Some(refusal) => refusal,
-            None if !relay.rates.api(ends.remote.ip()) => {
-                let message = "your address asks too often";
-                reply::refusal(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", message)
-            }
-            None => api::answer(relay, ends, request).await,
-        },
-        "/stats" | "/stats.json" | "/metrics" => match guarded(relay, ends, &request) {
-            Some(refusal) => refusal,
-            None => stats::answer(relay, ends, &request).await,
-        },
+        "/wire" | "/api" | "/stats" | "/stats.json" | "/metrics" => asked(relay, ends, request).await,
+        _ if path.starts_with("/api/") => asked(relay, ends, request).await,
         _ if !relay.guard.host(ends, request.headers()) => wrong_host(),
         _ if matches!(*request.method(), Method::GET | Method::HEAD) => {
             relay.settings.page.serve(path, request.headers()).await
         }
         _ => reply::text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"),
     }
+}
+
+/// Answers what only some origins may ask, and lets their pages read it.
+async fn asked(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>) -> Reply {
+    if let Some(refusal) = guarded(relay, ends, &request) {
+        return refusal;
+    }
+    let origin = request.headers().get(ORIGIN).cloned();
+    let path = request.uri().path();
+    let mut reply = match path {
+        _ if request.method() == Method::OPTIONS => preflight(),
+        "/wire" => match down::token(request.uri().query()) {
+            Some(token) if request.method() == Method::GET => relay.downs.open(token),
+            _ => reply::text(StatusCode::BAD_REQUEST, "this is a WebSocket\n"),
+        },
+        "/stats" | "/stats.json" | "/metrics" => stats::answer(relay, ends, &request).await,
+        _ if !relay.rates.api(ends.remote.ip()) => {
+            let message = "your address asks too often";
+            reply::refusal(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", message)
+        }
+        _ => api::answer(relay, ends, request).await,
+    };
+    if let Some(origin) = origin {
+        let headers = reply.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(VARY, HeaderValue::from_static("origin"));
+    }
+    reply
+}
+
+/// What a page of another origin may ask (the Fetch standard's preflight).
+fn preflight() -> Reply {
+    let mut reply = reply::text(StatusCode::NO_CONTENT, "");
+    let headers = reply.headers_mut();
+    for (name, value) in [
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    reply
 }
 
 fn wrong_host() -> Reply {
@@ -142,8 +176,14 @@ fn tracked(relay: &Arc<Relay>, ends: Ends, request: &Request<Incoming>) -> Reply
 
 fn upgrade_wire(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass: Arc<Pass>) -> Reply {
     let relay = relay.clone();
+    let token = down::token(request.uri().query()).map(str::to_owned);
     upgrade(request, move |stream, read| async move {
-        wire::serve(relay, Wire::new(stream, &read), ends.remote, pass).await;
+        // Where the body does not come, all goes through the socket.
+        let down = match token {
+            Some(token) => relay.downs.claim(&token).await,
+            None => None,
+        };
+        wire::serve(relay, Wire::new(stream, &read, down), ends.remote, pass).await;
     })
 }
 
@@ -176,8 +216,7 @@ where
         };
         then(parts.io.into_inner(), parts.read_buf).await;
     });
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let mut response = reply::text(StatusCode::SWITCHING_PROTOCOLS, "");
     *response.headers_mut() = headers;
     response
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod bridge;
+pub(crate) mod down;
 mod guard;
 mod http;
 mod listeners;
@@ -41,6 +42,7 @@ use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
 use crate::{outside, storage};
 use bridge::Bridge;
+use down::Downs;
 use guard::{Gate, Guard};
 use listeners::Listeners;
 use page::Page;
@@ -136,6 +138,7 @@ struct Relay {
     shards: Shards,
     tracker: Tracker,
     bridge: Arc<Bridge>,
+    downs: Arc<Downs>,
     /// Whether tabs can be answered over WebRTC.
     answers: bool,
 }
@@ -182,6 +185,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
             origins: config.origins.clone(),
         },
         gate: Arc::default(),
+        downs: Arc::default(),
         rates: Rates::new(config.limits),
         tracker: Tracker::new(tracker::Settings::of(&config, &listening), shards.peer_id()),
         bridge: Bridge::new(shards.clone(), state, bridging(&config, &listening)),

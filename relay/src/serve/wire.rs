@@ -1,7 +1,8 @@
 //! `/wire`: the BEP 3 byte stream in binary WebSocket messages, between the relay and its own tabs.
 //!
 //! The tab speaks first; its handshake names the swarm. A refused one is told by a close code. After the handshake the socket goes to
-//! the torrent's shard, and nothing but the framing lies between it and the session.
+//! the torrent's shard, and nothing but the framing lies between it and the session. What goes down may go another way, see
+//! [`down`](super::down).
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use tombolo_core::key::SwarmKey;
 
 use super::Relay;
 use super::bridge::Refusal;
+use super::down::{Outlet, Split};
 use super::websocket::frame::{self, Decoder, Part, opcode};
 use crate::shard::{Carrier, Fresh, Place, answer};
 use crate::stream::Stream;
@@ -35,12 +37,15 @@ pub(crate) struct Wire {
     pub(crate) stream: Stream,
     pub(crate) decoder: Decoder,
     input: BytesMut,
+    /// Where the tab wants what goes down, if not here.
+    down: Option<Outlet>,
 }
 
 impl Wire {
     /// A socket after its upgrade, with what was read beyond it.
-    pub(crate) fn new(stream: Stream, read: &Bytes) -> Self {
+    pub(crate) fn new(stream: Stream, read: &Bytes, down: Option<Outlet>) -> Self {
         Self {
+            down,
             stream,
             decoder: Decoder::new(LIMIT),
             input: BytesMut::from(&read[..]),
@@ -93,6 +98,9 @@ impl Fresh for Wire {
     }
 
     async fn send(&mut self, bytes: Bytes) -> io::Result<()> {
+        if let Some(down) = &self.down {
+            return down.send(bytes).await.map_err(|_| io::ErrorKind::BrokenPipe.into());
+        }
         self.stream.write_all(&frame::message(opcode::BINARY, &bytes)).await
     }
 }
@@ -113,10 +121,13 @@ pub(crate) async fn serve(relay: Arc<Relay>, mut wire: Wire, address: SocketAddr
         (Err(_), Some(reason)) => return wire.close(REFUSED, reason.message()).await,
         (Err(error), None) => return wire.close(1002, &error.to_string()).await,
     };
-    let Wire { stream, decoder, .. } = wire;
-    let carrier = match stream {
-        Stream::Plain(stream) => stream.into_std().map(|stream| Carrier::Wire(stream, decoder)),
-        Stream::Tls(stream) => Ok(Carrier::Secure(stream, decoder)),
+    let Wire {
+        stream, decoder, down, ..
+    } = wire;
+    let carrier = match (down, stream) {
+        (Some(down), stream) => Ok(Carrier::Split(Box::new(Split::new(stream, down)), decoder)),
+        (None, Stream::Plain(stream)) => stream.into_std().map(|stream| Carrier::Wire(stream, decoder)),
+        (None, Stream::Tls(stream)) => Ok(Carrier::Secure(stream, decoder)),
     };
     if let Ok(carrier) = carrier {
         relay.shards.arrive(greeting, carrier, Some(address), Some(place));

@@ -46,6 +46,8 @@ pub(crate) enum Framing {
     Raw,
     /// In binary WebSocket messages.
     WebSocket(Decoder),
+    /// In binary WebSocket messages what comes in, as it is what goes out.
+    Split(Decoder),
 }
 
 /// What the driver knows of a link's pump.
@@ -201,7 +203,7 @@ impl<S: Stream> Pump<S> {
 
     /// Hands received bytes to the session. False: they are against the framing, or the other end closes.
     pub(crate) fn received(&mut self, mut data: BytesMut) -> bool {
-        let Framing::WebSocket(decoder) = &mut self.framing else {
+        let (Framing::WebSocket(decoder) | Framing::Split(decoder)) = &mut self.framing else {
             self.driver.handle(Event::Received(self.link, data.freeze()));
             return true;
         };
@@ -226,8 +228,9 @@ impl<S: Stream> Pump<S> {
                 }
             }
         };
-        for reply in replies {
-            self.enqueue(reply);
+        // Where the way down has no messages, nothing is said there: browsers ask for no pong.
+        if matches!(self.framing, Framing::WebSocket(_)) {
+            replies.into_iter().for_each(|reply| self.enqueue(reply));
         }
         open
     }

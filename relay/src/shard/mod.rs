@@ -32,6 +32,7 @@ pub(crate) use greet::{Fresh, FreshChannel, answer};
 
 use crate::outside::Outside;
 use crate::rtc::{Channel, Rtc};
+use crate::serve::down::Split;
 use crate::serve::websocket::frame::Decoder;
 use crate::storage::Disk;
 use crate::{outside, storage};
@@ -82,6 +83,8 @@ pub(crate) enum Carrier {
     Tcp(std::net::TcpStream),
     /// A TCP connection with WebSocket messages in it, in non-blocking mode.
     Wire(std::net::TcpStream, Decoder),
+    /// The same with a way down of its own.
+    Split(Box<Split>, Decoder),
     /// The same over TLS. It stays with the runtime that it came from, which wakes the shard.
     Secure(Box<TlsStream<tokio::net::TcpStream>>, Decoder),
     /// A data channel.
@@ -258,6 +261,11 @@ fn arrive(driver: &Rc<Driver>, arrival: Arrival) {
             let framing = Framing::WebSocket(decoder);
             let opened = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
             driver.pump(opened, stream, framing, place);
+            return;
+        }
+        Carrier::Split(stream, decoder) => {
+            let opened = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
+            driver.pump(opened, *stream, Framing::Split(decoder), place);
             return;
         }
         Carrier::Channel(channel) => {

@@ -1,13 +1,14 @@
 //! `/wire`, and the bridge behind it: a native seed, the relay, a tab.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 
 use serde_json::json;
 use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::wire::handshake::{Handshake, Reserved};
 
-use crate::relay::{Relay, eventually};
+use crate::relay::{PATIENCE, Relay, eventually};
 use crate::socket::{Message, Socket};
 use crate::torrent::{PIECE, Sample};
 use crate::trade::Seed;
@@ -27,6 +28,8 @@ fn handshake(swarm: SwarmKey) -> Vec<u8> {
 /// A tab's end of the byte stream.
 pub(crate) struct Tab {
     socket: Socket,
+    /// The body that goes down, if that is not the socket.
+    down: Option<TcpStream>,
     received: Vec<u8>,
     /// What the relay promised, and whether it lets us ask.
     has: HashSet<u32>,
@@ -41,8 +44,30 @@ impl Tab {
 
     /// The same over a WebSocket that is there.
     pub(crate) fn over(socket: Socket, swarm: SwarmKey) -> Self {
+        Self::greet(socket, None, swarm)
+    }
+
+    /// The same with a body for what goes down.
+    pub(crate) fn split(relay: SocketAddr, swarm: SwarmKey) -> Self {
+        let socket = Socket::open(relay, "/wire?down=cafe");
+        let mut down = TcpStream::connect(relay).unwrap();
+        down.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Of HTTP 1.0, whose bodies come as they are.
+        write!(down, "GET /wire?down=cafe HTTP/1.0\r\nHost: {relay}\r\n\r\n").unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(0);
+            let last = head.len() - 1;
+            down.read_exact(&mut head[last..]).unwrap();
+        }
+        assert!(head.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&head));
+        Self::greet(socket, Some(down), swarm)
+    }
+
+    fn greet(socket: Socket, down: Option<TcpStream>, swarm: SwarmKey) -> Self {
         let mut tab = Self {
             socket,
+            down,
             received: Vec::new(),
             has: HashSet::new(),
             unchoked: false,
@@ -60,6 +85,13 @@ impl Tab {
 
     fn bytes(&mut self, count: usize) -> Vec<u8> {
         while self.received.len() < count {
+            if let Some(down) = &mut self.down {
+                let mut bytes = vec![0; 64 << 10];
+                let length = down.read(&mut bytes).unwrap();
+                assert!(length > 0, "the body ended");
+                self.received.extend(&bytes[..length]);
+                continue;
+            }
             match self.socket.receive() {
                 Message::Binary(bytes) => self.received.extend(bytes),
                 other => panic!("{other:?}"),
@@ -191,6 +223,50 @@ fn a_tab_gets_what_only_a_native_seed_has_and_again_after_the_relay_was_killed()
     );
     assert_eq!(relay.stats()["panics"], 0);
     seed.stop();
+}
+
+#[test]
+fn what_goes_down_may_be_a_body() {
+    let sample = Sample::new(4 * PIECE, 5);
+    let (seed, relay) = (Seed::start(&sample), Relay::start(&[]));
+    let hash = sample.swarm().to_string();
+    relay.json("POST /api/torrents", &json!({"info_hash": hash}));
+    let peers = json!({"peers": [seed.address.to_string()]});
+    relay.json(&format!("POST /api/torrents/{hash}/peers"), &peers);
+    let mut tab = Tab::split(relay.address("http"), sample.swarm());
+    assert!(tab.piece(2) == sample.content[2 * PIECE..3 * PIECE]);
+    assert_eq!(relay.stats()["peers_wire"], 1);
+    let down = tab.down.take();
+    drop(tab);
+    eventually("the body ends with its socket", || {
+        let mut rest = Vec::new();
+        down.as_ref().unwrap().read_to_end(&mut rest).ok()
+    });
+    eventually("the link is over", || (relay.stats()["peers_wire"] == 0).then_some(()));
+    seed.stop();
+}
+
+#[test]
+fn pages_of_other_origins_may_read_what_they_may_ask() {
+    let relay = Relay::start(&[]);
+    let origin = "Origin: http://127.0.9.1:5000";
+    for request in ["OPTIONS /api/torrents", "GET /wire?down=x", "GET /stats.json"] {
+        let mut stream = TcpStream::connect(relay.address("http")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let host = relay.address("http");
+        write!(
+            stream,
+            "{request} HTTP/1.1\r\nHost: {host}\r\n{origin}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = vec![0; 2048];
+        let length = stream.read(&mut answer).unwrap();
+        let head = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+        assert!(
+            head.contains("access-control-allow-origin: http://127.0.9.1:5000"),
+            "{request}: {head}"
+        );
+    }
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub(crate) struct Relay {
     retry_at: Option<f64>,
     polled_at: f64,
     pub(crate) visible: bool,
+    /// Bodies do not come through from it.
+    pub(crate) no_body: bool,
     timer: Timer,
     reported: String,
 }
@@ -81,6 +83,8 @@ pub(crate) struct RelayLink {
     /// When it joined first, in ms.
     pub(crate) joined_at: Option<f64>,
     link: Option<Link>,
+    /// It is being found out whether there is a body for the way down.
+    claiming: bool,
     /// The WebSocket is open.
     is_open: bool,
     asking: bool,
@@ -128,6 +132,7 @@ impl Relay {
             cache: None,
             failures: 0,
             retry_at: None,
+            no_body: false,
             polled_at: 0.0,
             visible: true,
             timer,
@@ -210,16 +215,31 @@ impl Core {
             }
             handle.turn(|core| core.relay_answered(torrent, answer));
         });
-        if self
-            .torrents
-            .get(&torrent)
-            .is_some_and(|entry| entry.relay.link.is_none())
-        {
-            let link = self.open_wire(torrent, &wire);
-            if let Some(entry) = self.torrents.get_mut(&torrent) {
-                entry.relay.link = link;
-            }
+        self.claim_wire(torrent, wire);
+    }
+
+    /// Opens the WebSocket, once it is known whether there is a body for the way down.
+    fn claim_wire(&mut self, torrent: Torrent, url: String) {
+        let Some(entry) = self.torrents.get_mut(&torrent) else {
+            return;
+        };
+        if entry.relay.link.is_some() || std::mem::replace(&mut entry.relay.claiming, true) {
+            return;
         }
+        let (handle, host, no_body) = (self.handle(), self.host.clone(), self.relay.no_body);
+        spawn_local(async move {
+            let claim = if no_body { None } else { host.claim().await };
+            handle.turn(|core| {
+                let is_wanted = core.torrents.get_mut(&torrent).is_some_and(|entry| {
+                    entry.relay.claiming = false;
+                    !entry.relay.off && entry.relay.retry_at.is_none()
+                });
+                let link = is_wanted.then(|| core.open_wire(torrent, &url, claim)).flatten();
+                if let Some(entry) = core.torrents.get_mut(&torrent) {
+                    entry.relay.link = link;
+                }
+            });
+        });
     }
 
     /// The native peers that the link or the page's address names: where to post them, and what.
