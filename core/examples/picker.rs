@@ -23,7 +23,7 @@ struct Swarm {
 fn swarm(blocks: u64, percent: usize) -> Swarm {
     let length = blocks * u64::from(BLOCK);
     let layout = Layout::new(PIECES as u64 * length, length).expect("a sane layout");
-    let (mut picker, mut rng) = (Picker::new(layout), Rng::new(1));
+    let (mut picker, mut rng) = (Picker::new(layout.clone()), Rng::new(1));
     let peers: Vec<Bits> = (0..PEERS)
         .map(|_| {
             let mut has = Bits::new(PIECES);

@@ -19,6 +19,8 @@ pub struct Door {
     /// What was received and not yet understood.
     waiting: Vec<u8>,
     output: Option<Bytes>,
+    /// The v2 name of the swarm, where it is a hybrid's and either name will do (BEP 52).
+    v2: Option<SwarmKey>,
 }
 
 /// Where the door stands. It never goes back.
@@ -82,7 +84,17 @@ impl Door {
         Self {
             state: State::Answering { swarm, local },
             waiting: Vec::new(),
-            output: Some(greet(swarm, local)),
+            output: Some(greet(swarm, local, false)),
+            v2: None,
+        }
+    }
+
+    /// The same for a hybrid, asked for by its v1 name: the other side may answer by this v2 name, to speak v2 (BEP 52).
+    pub fn outgoing_hybrid(swarm: SwarmKey, v2: SwarmKey, local: PeerId) -> Self {
+        Self {
+            output: Some(greet(swarm, local, swarm != v2)),
+            v2: Some(v2),
+            ..Self::outgoing(swarm, local)
         }
     }
 
@@ -92,6 +104,7 @@ impl Door {
             state: State::Incoming,
             waiting: Vec::new(),
             output: None,
+            v2: None,
         }
     }
 
@@ -110,9 +123,18 @@ impl Door {
 
     /// Answers a peer that asked for a swarm, under the name `local`.
     pub fn admit(&mut self, local: PeerId) -> Result<Progress, DoorError> {
-        if let State::Asked(swarm) = self.state {
+        self.admit_hybrid(local, None)
+    }
+
+    /// The same where the swarm is a hybrid's with this v2 name: a peer that speaks v2 is answered by it (BEP 52).
+    pub fn admit_hybrid(&mut self, local: PeerId, v2: Option<SwarmKey>) -> Result<Progress, DoorError> {
+        if let State::Asked(asked) = self.state {
+            let reserved = self.waiting.get(20..28).and_then(|bytes| bytes.try_into().ok());
+            let upgrades = reserved.is_some_and(|bytes| Reserved(bytes).v2());
+            let swarm = v2.filter(|_| upgrades).unwrap_or(asked);
+            self.v2 = v2;
             self.state = State::Answering { swarm, local };
-            self.output = Some(greet(swarm, local));
+            self.output = Some(greet(swarm, local, false));
         }
         self.advance(Bytes::new())
     }
@@ -131,15 +153,21 @@ impl Door {
                 self.keep(&rest)?;
                 Ok(Progress::More)
             }
-            (State::Answering { swarm, .. }, Some(received)) if swarm != received => Err(DoorError::Swarm {
-                expected: swarm,
-                received,
-            }),
-            (State::Answering { local, .. }, Some(_)) => self.open(local, rest),
+            (State::Answering { swarm, local }, Some(received)) => {
+                // Where one side named a hybrid by v2, both speak it.
+                let upgraded = self.v2.filter(|&v2| v2 == swarm || v2 == received);
+                if swarm != received && upgraded.is_none() {
+                    return Err(DoorError::Swarm {
+                        expected: swarm,
+                        received,
+                    });
+                }
+                self.open(local, upgraded.unwrap_or(swarm), rest)
+            }
         }
     }
 
-    fn open(&mut self, local: PeerId, rest: Bytes) -> Result<Progress, DoorError> {
+    fn open(&mut self, local: PeerId, swarm: SwarmKey, rest: Bytes) -> Result<Progress, DoorError> {
         let Some((handshake, held)) = self.waiting.split_first_chunk() else {
             return Ok(Progress::More);
         };
@@ -155,7 +183,7 @@ impl Door {
         self.state = State::Open;
         self.waiting = Vec::new();
         Ok(Progress::Open(Greeting {
-            swarm: handshake.swarm,
+            swarm,
             peer_id: handshake.peer_id,
             reserved: handshake.reserved,
             rest,
@@ -172,8 +200,12 @@ impl Door {
     }
 }
 
-fn greet(swarm: SwarmKey, peer_id: PeerId) -> Bytes {
-    let reserved = Reserved::OURS;
+fn greet(swarm: SwarmKey, peer_id: PeerId, hybrid: bool) -> Bytes {
+    let reserved = if hybrid {
+        Reserved::OURS.with_v2()
+    } else {
+        Reserved::OURS
+    };
     let handshake = Handshake {
         reserved,
         swarm,
@@ -228,7 +260,7 @@ mod tests {
                     assert_eq!(door.receive(early), Ok(Progress::More));
                 }
                 progress = door.admit(HERE).unwrap();
-                assert_eq!(door.take_output(), Some(greet(SWARM, HERE)));
+                assert_eq!(door.take_output(), Some(greet(SWARM, HERE, false)));
             }
             if let Progress::Open(mut greeting) = progress {
                 greeting.rest = [&greeting.rest[..], &rest].concat().into();
@@ -239,7 +271,7 @@ mod tests {
 
     #[test]
     fn both_sides_greet_whatever_the_cut() {
-        let bytes = [&greet(SWARM, THERE)[..], &[9; 100]].concat();
+        let bytes = [&greet(SWARM, THERE, false)[..], &[9; 100]].concat();
         for seed in 0..200 {
             let mut rng = Rng::new(seed);
             assert_eq!(
@@ -248,7 +280,7 @@ mod tests {
                 "seed {seed}"
             );
             let mut door = Door::outgoing(SWARM, HERE);
-            assert_eq!(door.take_output(), Some(greet(SWARM, HERE)));
+            assert_eq!(door.take_output(), Some(greet(SWARM, HERE, false)));
             assert_eq!(give(&mut door, &bytes, &mut rng), greeting(&[9; 100]), "seed {seed}");
             assert_eq!(door.take_output(), None);
         }
@@ -256,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_waits_after_the_swarm_is_answered() {
-        let bytes = greet(SWARM, THERE);
+        let bytes = greet(SWARM, THERE, false);
         let mut door = Door::incoming();
         assert_eq!(door.receive(bytes.slice(..47)), Ok(Progress::More));
         assert_eq!(door.receive(bytes.slice(47..48)), Ok(Progress::Asked(SWARM)));
@@ -284,21 +316,55 @@ mod tests {
                 Bytes::from_static(b"\x13bitTorrent"),
                 DoorError::NotBitTorrent,
             ),
-            (outgoing(), greet(other, THERE).slice(..48), swarm),
-            (outgoing(), greet(SWARM, HERE), DoorError::Ourselves),
+            (outgoing(), greet(other, THERE, false).slice(..48), swarm),
+            (outgoing(), greet(SWARM, HERE, false), DoorError::Ourselves),
         ];
         for (mut door, bytes, error) in table {
             assert_eq!(door.receive(bytes), Err(error));
         }
         let mut door = Door::incoming();
-        assert_eq!(door.receive(greet(SWARM, HERE)), Ok(Progress::Asked(SWARM)));
+        assert_eq!(door.receive(greet(SWARM, HERE, false)), Ok(Progress::Asked(SWARM)));
         assert_eq!(door.admit(HERE), Err(DoorError::Ourselves));
+    }
+
+    #[test]
+    fn a_hybrid_is_spoken_of_as_v2_where_both_can() {
+        let v2 = SwarmKey([7; 20]);
+        let open = |progress| match progress {
+            Ok(Progress::Open(Greeting { swarm, .. })) => swarm,
+            other => panic!("{other:?}"),
+        };
+        // (what the one who asks calls it by, whether it knows v2), whether the one who answers does; by what they then call it.
+        for (asked, knows, answers, expected) in [
+            (SWARM, true, true, v2),
+            (SWARM, true, false, SWARM),
+            (SWARM, false, true, SWARM),
+            (v2, true, true, v2),
+            (v2, false, true, v2),
+        ] {
+            let mut out = if knows {
+                Door::outgoing_hybrid(asked, v2, HERE)
+            } else {
+                Door::outgoing(asked, HERE)
+            };
+            let mut door = Door::incoming();
+            assert_eq!(door.receive(out.take_output().unwrap()), Ok(Progress::Asked(asked)));
+            let there = open(door.admit_hybrid(THERE, answers.then_some(v2)));
+            let here = open(out.receive(door.take_output().unwrap()));
+            assert_eq!((here, there), (expected, expected), "{asked} {knows} {answers}");
+        }
+        let mut out = Door::outgoing_hybrid(SWARM, v2, HERE);
+        let other = SwarmKey([6; 20]);
+        assert!(matches!(
+            out.receive(greet(other, THERE, false)),
+            Err(DoorError::Swarm { .. })
+        ));
     }
 
     #[test]
     fn a_flood_before_the_answer_is_refused() {
         let mut door = Door::incoming();
-        assert_eq!(door.receive(greet(SWARM, THERE)), Ok(Progress::Asked(SWARM)));
+        assert_eq!(door.receive(greet(SWARM, THERE, false)), Ok(Progress::Asked(SWARM)));
         let part = Bytes::from(vec![0; MAX_WAITING - Handshake::LEN]);
         assert_eq!(door.receive(part), Ok(Progress::More));
         assert_eq!(door.receive(Bytes::from_static(&[0])), Err(DoorError::Flood));

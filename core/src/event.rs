@@ -12,6 +12,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::bits::Bits;
+use crate::digest::{Digests, Hashing};
 use crate::door::Greeting;
 use crate::layout::{Piece, Range};
 use crate::magnet::Magnet;
@@ -162,10 +163,10 @@ pub enum Event {
         /// Pieces of which some bytes are there, to be checked.
         check: Bits,
     },
-    /// Answers [`Action::Hash`] with the SHA-1 of the data.
-    Hashed(Job, [u8; 20]),
-    /// Answers [`Action::Check`] with the SHA-1 of what storage holds; `None` when the piece is not there in full.
-    Checked(Job, Option<[u8; 20]>),
+    /// Answers [`Action::Hash`] with the digests of the data.
+    Hashed(Job, Digests),
+    /// Answers [`Action::Check`] with the digests of what storage holds; `None` when the piece is not there in full.
+    Checked(Job, Option<Digests>),
     /// Answers [`Action::Store`].
     Stored(Job, Result<(), StorageError>),
     /// Answers [`Action::Load`].
@@ -214,10 +215,10 @@ pub enum StorageError {
 pub enum Action {
     /// The metainfo is known: open storage, answer with [`Event::Restored`].
     Open(Torrent, Arc<Metainfo>),
-    /// Hash these bytes with SHA-1.
-    Hash(Job, Slices),
+    /// Hash the bytes of a piece (see [`Hashing::digest`]).
+    Hash(Job, Slices, Hashing),
     /// Hash what storage holds of a piece.
-    Check(Job, Torrent, Piece),
+    Check(Job, Torrent, Piece, Hashing),
     /// Write a verified piece. Jobs of one torrent are done as if in order: a `Load` after it sees the piece.
     Store(Job, Torrent, Piece, Slices),
     /// Read bytes of a stored piece.

@@ -1,9 +1,13 @@
 //! How a torrent's bytes are cut into pieces and blocks: all geometry, and the only place where an index is made valid.
 //!
 //! A [`Piece`] is made by a [`Layout`] alone, so holding one means that it exists in that torrent. v2 torrents (BEP 52) align
-//! files to pieces; their pieces past a file's end are short, which [`Layout::piece_length`] alone knows.
+//! files to pieces: what is left of a piece past a file's end is a gap, which is in no file and is never asked for. Where v1 fills the
+//! gap with a pad file (BEP 47), peers may ask for its zeros. Cost: a look-up in the list of short pieces, O(log files), where there is one.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
+use core::ops;
 
 /// The size of a block, in bytes: what one REQUEST asks for. Every client uses 16 KiB and many refuse more (BEP 3).
 pub const BLOCK: u32 = 16 * 1024;
@@ -38,12 +42,20 @@ pub struct Range {
     pub length: u32,
 }
 
-/// The geometry of one torrent. Invariant: `total > 0`, `0 < piece_length <= MAX_PIECE_LENGTH`, `pieces <= MAX_PIECES`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The geometry of one torrent. Invariant: `total > 0`, `0 < piece_length <= MAX_PIECE_LENGTH`, `pieces <= MAX_PIECES`, and no
+/// piece is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
+    /// The bytes of all pieces, without gaps.
     total: u64,
+    /// The end of the last piece, a gap behind it included.
+    end: u64,
     piece_length: u32,
     pieces: u32,
+    /// Pieces with a gap, ascending, and the bytes each has before it.
+    short: Arc<[(u32, u32)]>,
+    /// Whether the gaps are pad files of v1: zeros that count as part of the piece.
+    padded: bool,
 }
 
 /// Why a geometry was refused.
@@ -97,16 +109,45 @@ impl Layout {
         match u32::try_from(pieces) {
             Ok(pieces) if pieces <= MAX_PIECES => Ok(Self {
                 total,
+                end: total,
                 piece_length: length,
                 pieces,
+                short: Arc::default(),
+                padded: false,
             }),
             _ => Err(LayoutError::TooManyPieces(pieces)),
         }
     }
 
-    /// All bytes of the torrent.
+    /// The same with gaps, in order. One that does not fill up a piece, or is all of one, is none: those bytes are content.
+    /// `padded`: they are pad files of v1.
+    pub fn with_gaps(mut self, gaps: impl Iterator<Item = ops::Range<u64>>, padded: bool) -> Self {
+        let mut short: Vec<(u32, u32)> = Vec::new();
+        for gap in gaps {
+            let Some(index) = u32::try_from(gap.start / u64::from(self.piece_length)).ok() else {
+                break;
+            };
+            let Some(piece) = self.piece(index) else { continue };
+            let length = (gap.start - self.offset(piece)) as u32;
+            let fresh = short.last().is_none_or(|&(last, _)| last < index);
+            if fresh && length > 0 && gap.start < gap.end && gap.end >= self.offset(piece) + self.padded_length(piece) {
+                self.total -= self.padded_length(piece) - u64::from(length);
+                short.push((index, length));
+            }
+        }
+        self.padded = padded && !short.is_empty();
+        self.short = short.into();
+        self
+    }
+
+    /// All bytes of all pieces, without gaps.
     pub const fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The byte after the last, gaps counted.
+    pub const fn end(&self) -> u64 {
+        self.end
     }
 
     /// The length of every piece but the last, in bytes.
@@ -131,7 +172,7 @@ impl Layout {
 
     /// The pieces that overlap the bytes `start..end` of the torrent.
     pub fn pieces_of(&self, start: u64, end: u64) -> impl DoubleEndedIterator<Item = Piece> + use<> {
-        let end = end.min(self.total);
+        let end = end.min(self.end);
         let length = u64::from(self.piece_length);
         let range = if start < end {
             (start / length) as u32..end.div_ceil(length) as u32
@@ -146,10 +187,26 @@ impl Layout {
         piece.0 as u64 * self.piece_length as u64
     }
 
-    /// The length of a piece, in bytes.
+    /// The length of a piece without its gap, in bytes: at least 1.
     pub fn piece_length(&self, piece: Piece) -> u32 {
-        // At most `piece_length`, so it fits.
-        (self.total - self.offset(piece)).min(u64::from(self.piece_length)) as u32
+        match self.short.binary_search_by_key(&piece.0, |&(piece, _)| piece) {
+            Ok(at) => self.short[at].1,
+            // At most the nominal length, so it fits.
+            Err(_) => self.padded_length(piece) as u32,
+        }
+    }
+
+    /// The zeros that follow a piece's bytes in v1, where they are part of it (BEP 47).
+    pub fn padding(&self, piece: Piece) -> u32 {
+        if self.padded {
+            self.padded_length(piece) as u32 - self.piece_length(piece)
+        } else {
+            0
+        }
+    }
+
+    fn padded_length(&self, piece: Piece) -> u64 {
+        (self.end - self.offset(piece)).min(u64::from(self.piece_length))
     }
 
     /// How many blocks a piece has.
@@ -176,11 +233,19 @@ impl Layout {
         (block.number < self.blocks(range.piece) && self.block_range(block) == range).then_some(block)
     }
 
-    /// The range that a REQUEST names, if it lies within its piece and is not empty.
+    /// The range that a REQUEST names, if it lies within its piece and is not empty. Padding is part of the piece.
     pub fn range(&self, index: u32, begin: u32, length: u32) -> Option<Range> {
         let piece = self.piece(index)?;
         let end = begin.checked_add(length)?;
-        (length > 0 && end <= self.piece_length(piece)).then_some(Range { piece, begin, length })
+        let limit = self.piece_length(piece) + self.padding(piece);
+        (length > 0 && end <= limit).then_some(Range { piece, begin, length })
+    }
+
+    /// The part of a range that is no padding.
+    pub fn without_padding(&self, range: Range) -> Option<Range> {
+        let rest = self.piece_length(range.piece).saturating_sub(range.begin);
+        let length = range.length.min(rest);
+        (length > 0).then_some(Range { length, ..range })
     }
 }
 
@@ -232,6 +297,32 @@ mod tests {
         );
         assert_eq!(layout.block_of(layout.range(0, 0, BLOCK - 1).unwrap()), None);
         assert_eq!(layout.block_of(layout.range(0, 1, BLOCK).unwrap()), None);
+    }
+
+    #[test]
+    fn gaps_shorten_pieces_and_padding_may_be_asked_for() {
+        let gaps = || [10_000..32_768, 40_000..65_536, 70_000..80_000, 98_304..131_072].into_iter();
+        let layout = |padded| Layout::new(131_072, 32_768).unwrap().with_gaps(gaps(), padded);
+        let (v2, hybrid) = (layout(false), layout(true));
+        let lengths = |layout: &Layout| {
+            layout
+                .iter()
+                .map(|piece| layout.piece_length(piece))
+                .collect::<Vec<_>>()
+        };
+        // The third gap ends within its piece, the fourth would leave nothing of it.
+        assert_eq!(lengths(&v2), [10_000, 7_232, 32_768, 32_768]);
+        assert_eq!((v2.total(), v2.end()), (82_768, 131_072));
+        assert_eq!(lengths(&hybrid), lengths(&v2));
+        let first = v2.piece(0).unwrap();
+        assert_eq!((v2.padding(first), hybrid.padding(first)), (0, 22_768));
+        assert_eq!((v2.blocks(first), hybrid.blocks(first)), (1, 1));
+        assert_eq!(v2.range(0, 0, BLOCK), None);
+        let asked = hybrid.range(0, 0, BLOCK).unwrap();
+        assert_eq!(hybrid.block_of(asked), None, "we ask for no padding ourselves");
+        assert_eq!(hybrid.without_padding(asked), hybrid.range(0, 0, 10_000));
+        assert_eq!(hybrid.without_padding(hybrid.range(0, BLOCK, BLOCK).unwrap()), None);
+        assert_eq!(hybrid.range(0, BLOCK, BLOCK + 1), None);
     }
 
     #[test]

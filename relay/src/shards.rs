@@ -17,7 +17,7 @@ use tombolo_core::event::{Add, Event, Report, Source, Torrent};
 use tombolo_core::key::{PeerId, SwarmKey};
 
 use crate::rtc::Channel;
-use crate::shard::{self, Arrival, Carrier, Command, Directory, FreshChannel, Place, ShardConfig, Start, View};
+use crate::shard::{self, Arrival, Carrier, Command, Directory, FreshChannel, Local, Place, ShardConfig, Start, View};
 
 /// How long stopping may take in all; what is not done by then is left.
 const STOP: Duration = Duration::from_millis(4_500);
@@ -214,9 +214,11 @@ impl Shards {
         answer.await.ok().flatten()
     }
 
-    /// Our own id, for a swarm that is here.
-    pub(crate) fn answers_as(&self, swarm: SwarmKey) -> Option<PeerId> {
-        self.find(swarm).map(|_| self.inner.peer_id)
+    /// Who we are in a swarm that is here.
+    pub(crate) fn answers_as(&self, swarm: SwarmKey) -> Option<Local> {
+        let v2 = self.inner.directory.v2(swarm)?;
+        let id = self.inner.peer_id;
+        Some(Local { id, v2 })
     }
 
     /// How we name ourselves.

@@ -98,7 +98,11 @@ fn content_that_makes_no_torrent_is_refused() {
         (path("empty/file"), vec!["--piece-length", "0"], (2, "bad-content")),
         (path("good/file"), vec!["--piece-length", "0"], (2, "bad-content")),
         (path("good"), vec![], (2, "bad-content")),
-        (path("good/file"), vec!["--v2"], (2, "unsupported")),
+        (
+            path("good/file"),
+            vec!["--v2", "--piece-length", "20000"],
+            (2, "bad-content"),
+        ),
     ] {
         let out = path("x.torrent");
         let args = [vec!["create", &content, "-o", &out, "--json"], more].concat();

@@ -7,6 +7,7 @@ mod checks {
     pub(crate) mod door;
     pub(crate) mod extended;
     pub(crate) mod frame;
+    pub(crate) mod hashes;
     pub(crate) mod magnet;
     pub(crate) mod metadata;
     pub(crate) mod metainfo;
@@ -67,6 +68,11 @@ fn extended() {
 #[test]
 fn frame() {
     run(checks::frame::check, &seeds::frame());
+}
+
+#[test]
+fn hashes() {
+    run(checks::hashes::check, &seeds::hashes());
 }
 
 #[test]

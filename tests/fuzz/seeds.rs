@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use tombolo_core::key::{PeerId, SwarmKey};
+use tombolo_core::metainfo::Metainfo;
 use tombolo_core::tracker::http::{PeerForm, announce_url, encode_announce, encode_failure, encode_scrape};
 use tombolo_core::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure, ScrapeCounts};
 use tombolo_core::tracker::udp::{Connection, Family, Request, Response, Transaction};
 use tombolo_core::wire::handshake::{Handshake, Reserved};
+use tombolo_core::wire::hashes::HashRange;
 use tombolo_core::wire::message::{Message, RawRange};
 
 type Inputs = Vec<Vec<u8>>;
@@ -24,6 +26,26 @@ pub(crate) fn bencode() -> Inputs {
         "i-1ei2e",
         "10:0123456789",
     ])
+}
+
+/// Ranges of a torrent's trees, each with the answer to it.
+pub(crate) fn hashes() -> Inputs {
+    let torrent = Bytes::from_static(include_bytes!("../data/v2-mix.torrent"));
+    let layers = Metainfo::parse(&torrent)
+        .map(|metainfo| metainfo.layers)
+        .unwrap_or_default();
+    let ranges = layers.entries().flat_map(|(root, _)| {
+        [(2, 0), (4, 1)].map(|(length, proofs)| HashRange {
+            root: *root,
+            base: 1,
+            index: 0,
+            length,
+            proofs,
+        })
+    });
+    ranges
+        .map(|range| [&range.encode()[..], &layers.prove(&range, &[]).unwrap_or_default()].concat())
+        .collect()
 }
 
 pub(crate) fn door() -> Inputs {
@@ -117,7 +139,10 @@ pub(crate) fn metainfo() -> Inputs {
         let trackers = "8:announce9:http://t/13:announce-listll9:http://t/el9:udp://t:1ee";
         format!("d{trackers}7:comment2:hi10:created by1:x13:creation datei7e4:info{info}8:url-listl9:http://w/ee")
     };
-    texts(&[&around(&single), &around(&many), &single, &many])
+    let mut inputs = texts(&[&around(&single), &around(&many), &single, &many]);
+    inputs.push(include_bytes!("../data/v2-single.torrent").to_vec());
+    inputs.push(include_bytes!("../data/hybrid-single.torrent").to_vec());
+    inputs
 }
 
 fn request() -> AnnounceRequest {

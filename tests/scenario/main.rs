@@ -18,3 +18,4 @@ mod selection;
 mod snub;
 mod storage;
 mod trackers;
+mod v2;

@@ -109,10 +109,10 @@ fn trackers_are_told_of_us_when_it_is_known_what_is_left() {
     assert!(matches!(opening[..], [Action::Open(..)]), "{opening:?}");
     assert_eq!(client.session.deadline(), None, "nobody waits for a tracker");
     let checking = client.tell(restored(&[0], &[0, 1]));
-    let [Action::Check(job, _, piece)] = checking[..] else {
+    let [Action::Check(job, _, piece, hashing)] = checking[..] else {
         panic!("{checking:?}")
     };
-    let told = client.tell(Event::Checked(job, content.metainfo.piece_hash(piece)));
+    let told = client.tell(Event::Checked(job, Some(hashing.digest(&content.piece(piece).into()))));
     assert!(told.iter().any(|action| matches!(action, Action::MakeOffer(..))));
     let [(_, url)] = &fetches(told)[..] else { panic!() };
     assert!(url.contains(&format!("&left={}", 100_000 - 2 * 16_384)), "{url}");

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
-use tombolo_core::layout::Piece;
-use tombolo_core::metainfo::Metainfo;
+use tombolo_core::key::InfoHashes;
+use tombolo_core::layout::{Layout, Piece};
+use tombolo_core::metainfo::create::{Creator, Hashes, NewFile, Version};
+use tombolo_core::metainfo::{Layers, Metainfo};
 use tombolo_core::rng::Rng;
 
 /// A torrent and its bytes.
@@ -13,7 +15,8 @@ use tombolo_core::rng::Rng;
 pub struct Content {
     /// Its metainfo.
     pub metainfo: Arc<Metainfo>,
-    bytes: Bytes,
+    /// Its bytes, with the zeros of gaps.
+    pub bytes: Bytes,
 }
 
 impl Content {
@@ -44,6 +47,71 @@ impl Content {
         Self {
             metainfo: Arc::new(metainfo),
             bytes: bytes.into(),
+        }
+    }
+
+    /// A torrent of that version, of files with these lengths.
+    pub fn versioned(version: Version, lengths: &[usize], piece_length: usize) -> Self {
+        let file = |(at, &length): (usize, &usize)| NewFile {
+            path: vec![format!("{at:03}").into_bytes()],
+            length: length as u64,
+        };
+        let mut creator = Creator::folder(b"test", lengths.iter().enumerate().map(file).collect());
+        creator.piece_length = piece_length as u64;
+        creator.set_version(version);
+        let layout = creator.layout().expect("a sane layout");
+        let offsets = creator.offsets().expect("a sane layout");
+        let mut bytes = vec![0; layout.end() as usize];
+        for (length, offset) in lengths.iter().zip(&offsets) {
+            Rng::new(*offset + 1).fill(&mut bytes[*offset as usize..][..*length]);
+        }
+        let bytes = Bytes::from(bytes);
+        let mut hashes = Hashes::of(&layout);
+        for piece in layout.iter() {
+            let at = layout.offset(piece);
+            let file = offsets.partition_point(|&offset| offset <= at) - 1;
+            let data = bytes.slice(at as usize..at as usize + layout.piece_length(piece) as usize);
+            let hashing = creator.hashing(&layout, piece, lengths[file] as u64);
+            hashes.set(piece, &hashing.digest(&data.into()));
+        }
+        let torrent = creator.torrent(&hashes).expect("a sane torrent");
+        let metainfo = Arc::new(Metainfo::parse(&torrent.into()).expect("the torrent is well formed"));
+        Self { metainfo, bytes }
+    }
+
+    /// A hybrid as those see it who know v1 alone.
+    pub fn as_v1(&self) -> Self {
+        let layout = &self.metainfo.layout;
+        let metainfo = Metainfo {
+            hashes: InfoHashes::new(self.metainfo.hashes.v1(), None).expect("a hybrid"),
+            layout: Layout::new(layout.end(), layout.nominal_piece_length().into()).expect("a sane layout"),
+            layers: Layers::default(),
+            ..(*self.metainfo).clone()
+        };
+        self.with(metainfo)
+    }
+
+    /// A hybrid as those see it who know v2 alone.
+    pub fn as_v2(&self) -> Self {
+        let layout = &self.metainfo.layout;
+        let gap = |piece| {
+            let start = layout.offset(piece);
+            start + u64::from(layout.piece_length(piece))..start + u64::from(layout.nominal_piece_length())
+        };
+        let whole = Layout::new(layout.end(), layout.nominal_piece_length().into()).expect("a sane layout");
+        let metainfo = Metainfo {
+            hashes: InfoHashes::new(None, self.metainfo.hashes.v2()).expect("a hybrid"),
+            layout: whole.with_gaps(layout.iter().map(gap), false),
+            piece_hashes: Bytes::new(),
+            ..(*self.metainfo).clone()
+        };
+        self.with(metainfo)
+    }
+
+    fn with(&self, metainfo: Metainfo) -> Self {
+        Self {
+            metainfo: Arc::new(metainfo),
+            bytes: self.bytes.clone(),
         }
     }
 

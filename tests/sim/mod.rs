@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use tombolo_core::door::Greeting;
 use tombolo_core::event::{Action, Dial, Event, Link, Opened, Origin, Report, Torrent, Transport};
+use tombolo_core::key::{InfoHashes, SwarmKey};
 use tombolo_core::rng::Rng;
 use tombolo_core::time::{Span, Time};
 use tombolo_core::wire::handshake::Reserved;
@@ -224,6 +225,10 @@ impl Sim {
         let Some(far) = far.filter(|_| self.nodes[id.0].online) else {
             return self.tell(id, Event::DialFailed(dial));
         };
+        let (near, other) = (self.nodes[id.0].hashes, self.nodes[far.0].hashes);
+        if swarm_of_both(near, other).is_none() {
+            return self.tell(id, Event::DialFailed(dial));
+        }
         let (near_link, far_link) = (self.new_link(), self.new_link());
         self.nodes[id.0].ends.insert(near_link, (far, far_link));
         self.nodes[far.0].ends.insert(far_link, (id, near_link));
@@ -245,7 +250,7 @@ impl Sim {
         let both = |byte: usize| node.reserved.0[byte] & peer.reserved.0[byte];
         let reserved = Reserved(std::array::from_fn(both));
         let greeting = Greeting {
-            swarm: peer.swarm,
+            swarm: swarm_of_both(node.hashes, peer.hashes).unwrap_or(peer.swarm),
             peer_id: peer.peer_id,
             reserved,
             rest: Bytes::new(),
@@ -344,6 +349,13 @@ impl Sim {
             self.schedule(free, Happening::Free(id));
         }
     }
+}
+
+/// The name by which two call a torrent: that of v2 where both know it, as their doors come to (BEP 52).
+fn swarm_of_both(one: InfoHashes, other: InfoHashes) -> Option<SwarmKey> {
+    let v2 = one.v2().filter(|hash| other.v2() == Some(*hash)).map(SwarmKey::from);
+    let v1 = one.v1().filter(|hash| other.v1() == Some(*hash)).map(SwarmKey::from);
+    v2.or(v1)
 }
 
 /// Whether a report says that everything wanted is there.

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
 use tombolo_core::bits::Bits;
 use tombolo_core::config::Config;
 use tombolo_core::event::{Action, Add, Event, Link, Mode, Report, Source};
-use tombolo_core::key::{PeerId, SwarmKey};
-use tombolo_core::layout::{Layout, Piece};
+use tombolo_core::key::{InfoHashes, PeerId, SwarmKey};
+use tombolo_core::layout::{BLOCK, Layout, Piece, Range};
 use tombolo_core::magnet::Magnet;
 use tombolo_core::session::Session;
 use tombolo_core::slices::Slices;
@@ -34,6 +33,7 @@ pub struct Setup {
     up: u64,
     latency: Span,
     corrupt: bool,
+    corrupt_block: Option<(u32, u32)>,
     web: bool,
     reserved: Reserved,
 }
@@ -53,6 +53,7 @@ impl Setup {
             up: 1_000_000,
             latency: Span::from_millis(20),
             corrupt: false,
+            corrupt_block: None,
             web: false,
             reserved: Reserved::OURS,
         }
@@ -132,6 +133,12 @@ impl Setup {
         self
     }
 
+    /// It sends that block of that piece wrong.
+    pub fn corrupting(mut self, piece: u32, block: u32) -> Self {
+        self.corrupt_block = Some((piece, block));
+        self
+    }
+
     /// It is a tab.
     pub fn web(mut self) -> Self {
         self.web = true;
@@ -164,6 +171,7 @@ pub struct Node {
     /// Storage refuses to write.
     pub full: bool,
     pub(super) swarm: SwarmKey,
+    pub(super) hashes: InfoHashes,
     pub(super) peer_id: PeerId,
     pub(super) reserved: Reserved,
     pub(super) latency: Span,
@@ -196,6 +204,7 @@ impl Node {
             peak_cache: 0,
             full: false,
             swarm: setup.content.metainfo.hashes.swarm(),
+            hashes: setup.content.metainfo.hashes,
             peer_id,
             reserved: setup.reserved,
             latency: setup.latency,
@@ -247,9 +256,7 @@ impl Node {
     pub(super) fn first_event(&self) -> Event {
         let metainfo = &self.setup.content.metainfo;
         let source = if self.setup.magnet {
-            Source::Magnet(
-                Magnet::parse(&format!("magnet:?xt=urn:btih:{}", metainfo.hashes.swarm())).expect("a magnet link"),
-            )
+            Source::Magnet(Magnet::parse(&Magnet::new(metainfo.hashes).to_string()).expect("a magnet link"))
         } else {
             Source::Metainfo(metainfo.clone())
         };
@@ -287,11 +294,11 @@ impl Node {
                 };
                 Some(Event::Restored { torrent, held, check })
             }
-            Action::Hash(job, data) => Some(Event::Hashed(job, digest(&data))),
-            Action::Check(job, _, piece) => Some(Event::Checked(
-                job,
-                self.stored.get(&piece).map(|data| Sha1::digest(data).into()),
-            )),
+            Action::Hash(job, data, hashing) => Some(Event::Hashed(job, hashing.digest(&data))),
+            Action::Check(job, _, piece, hashing) => {
+                let stored = self.stored.get(&piece).cloned();
+                Some(Event::Checked(job, stored.map(|data| hashing.digest(&data.into()))))
+            }
             Action::Store(job, _, _, _) if self.full => {
                 Some(Event::Stored(job, Err(tombolo_core::event::StorageError::Full)))
             }
@@ -305,7 +312,7 @@ impl Node {
                 let data = if self.setup.corrupt {
                     vec![0xbd; end - begin].into()
                 } else {
-                    piece.slice(begin..end)
+                    self.spoil(range, piece.slice(begin..end))
                 };
                 Some(Event::Loaded(job, Ok(Slices::from(data))))
             }
@@ -315,6 +322,24 @@ impl Node {
             }
             _ => None,
         }
+    }
+
+    /// Makes the bytes that are of the block to be corrupted wrong.
+    fn spoil(&self, range: Range, data: Bytes) -> Bytes {
+        let Some((_, block)) = self
+            .setup
+            .corrupt_block
+            .filter(|(piece, _)| *piece == range.piece.number())
+        else {
+            return data;
+        };
+        let mut data = data.to_vec();
+        let of_block = |(at, _): &(usize, &mut u8)| (range.begin as usize + at) / BLOCK as usize == block as usize;
+        data.iter_mut()
+            .enumerate()
+            .filter(of_block)
+            .for_each(|(_, byte)| *byte ^= 0xff);
+        data.into()
     }
 
     fn restore(&mut self, layout: &Layout) -> Bits {
@@ -328,10 +353,4 @@ impl Node {
         }
         held
     }
-}
-
-fn digest(data: &Slices) -> [u8; 20] {
-    let mut hasher = Sha1::new();
-    data.iter().for_each(|part| hasher.update(part));
-    hasher.finalize().into()
 }

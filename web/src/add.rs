@@ -127,7 +127,7 @@ async fn begin(handle: &Handle, torrent: Torrent) {
         Some(claim) => host.read_file(&member(claim, "folder"), METAINFO).await,
         None => None,
     };
-    let known = known.and_then(|bytes| Metainfo::parse(&bytes.into()).ok());
+    let known = known.and_then(|bytes| Metainfo::parse_unfinished(&bytes.into()).ok());
     handle.turn(|core| core.go_live(torrent, claim, known));
 }
 

@@ -187,7 +187,7 @@ impl Core {
         let entry = self.torrents.get(&torrent).ok_or_else(Refusal::no_torrent)?;
         let metainfo = entry.metainfo.as_ref().ok_or_else(|| Refusal::no_file(index))?;
         let file = metainfo.files.get(index).ok_or_else(|| Refusal::no_file(index))?;
-        let layout = metainfo.layout;
+        let layout = &metainfo.layout;
         let (start, end) = (file.offset, file.offset + file.length);
         let held = self.session.held(torrent);
         let is_held = |index| held.is_some_and(|held| held.contains(index));

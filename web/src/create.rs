@@ -68,6 +68,15 @@ pub(crate) fn with_trackers(metainfo: &Metainfo) -> Vec<u8> {
         );
     }
     put(&mut torrent, "info", &metainfo.info);
+    if !metainfo.layers.is_empty() {
+        let mut layers = b"d".to_vec();
+        for (root, hashes) in metainfo.layers.entries() {
+            layers.extend(string(root));
+            layers.extend(string(&hashes));
+        }
+        layers.push(b'e');
+        put(&mut torrent, "piece layers", &layers);
+    }
     if !metainfo.web_seeds.is_empty() {
         let urls = metainfo.web_seeds.iter().flat_map(|url| string(url.as_bytes()));
         put(&mut torrent, "url-list", &wrap(urls));

@@ -278,7 +278,7 @@ pub(crate) fn plan_of(metainfo: &Metainfo) -> Plan {
         length: file.length,
         pad: file.pad,
     });
-    Plan::new(metainfo.layout, extents.collect())
+    Plan::new(metainfo.layout.clone(), extents.collect())
 }
 
 /// The least .torrent with this info dictionary.

@@ -203,11 +203,13 @@ impl Core {
     }
 
     fn insert_link(&mut self, link: Link, torrent: Torrent, origin: Origin, pipe: Pipe, max_message: usize) {
-        let swarm = self
-            .torrents
-            .get(&torrent)
-            .map_or(SwarmKey([0; 20]), |entry| entry.swarm());
-        let mut door = Door::outgoing(swarm, self.peer_id);
+        let hashes = self.torrents.get(&torrent).and_then(|entry| entry.hashes);
+        let swarm = self.session.swarm(torrent, origin).unwrap_or(SwarmKey([0; 20]));
+        let v2 = hashes.and_then(|hashes| hashes.v2()).map(SwarmKey::from);
+        let mut door = match v2 {
+            Some(v2) => Door::outgoing_hybrid(swarm, v2, self.peer_id),
+            None => Door::outgoing(swarm, self.peer_id),
+        };
         let state = LinkState {
             torrent,
             origin,

@@ -1,6 +1,5 @@
 //! Performing the session's actions.
 
-use sha1::{Digest, Sha1};
 use tombolo_core::event::{Action, Event, Job};
 use wasm_bindgen_futures::spawn_local;
 
@@ -13,12 +12,8 @@ impl Core {
     pub(crate) fn perform(&mut self, action: Action) {
         match action {
             Action::Open(torrent, metainfo) => self.open_storage(torrent, metainfo),
-            Action::Hash(job, data) => {
-                let mut hash = Sha1::new();
-                data.iter().for_each(|bytes| hash.update(bytes));
-                self.tell(Event::Hashed(job, hash.finalize().into()));
-            }
-            Action::Check(job, torrent, piece) => self.store(torrent, Task::Check(job, piece)),
+            Action::Hash(job, data, hashing) => self.tell(Event::Hashed(job, hashing.digest(&data))),
+            Action::Check(job, torrent, piece, hashing) => self.store(torrent, Task::Check(job, piece, hashing)),
             Action::Store(job, torrent, piece, data) => self.store(torrent, Task::Store(job, piece, data)),
             Action::Load(job, torrent, range) => self.store(torrent, Task::Load(Reader::Session(job), range)),
             Action::Flush(link) => self.wake(link),

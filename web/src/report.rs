@@ -317,7 +317,7 @@ fn counters(o: &mut json::Object<'_>, entry: &Entry, offset: f64) {
         Some(_) => o.text("infoHash", &hex(&entry.swarm().0)),
         None => o.null("infoHash"),
     }
-    let layout = entry.metainfo.as_ref().map(|metainfo| metainfo.layout);
+    let layout = entry.metainfo.as_ref().map(|metainfo| metainfo.layout.clone());
     let length = entry.metainfo.as_ref().map_or(0, |metainfo| metainfo.content_length());
     o.number("length", length);
     o.number("pieces", layout.map_or(0, |layout| layout.pieces()));

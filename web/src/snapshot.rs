@@ -125,7 +125,7 @@ impl Core {
         let (Some(metainfo), Some(held)) = (&entry.metainfo, self.session.held(torrent)) else {
             return Vec::new();
         };
-        let layout = metainfo.layout;
+        let layout = &metainfo.layout;
         let done = |start: u64, end: u64| {
             let pieces = layout
                 .pieces_of(start, end)
@@ -281,7 +281,7 @@ impl View<'_> {
     }
 
     fn geometry(&self, o: &mut json::Object<'_>, metainfo: Option<&Metainfo>) {
-        let layout = metainfo.map(|metainfo| metainfo.layout);
+        let layout = metainfo.map(|metainfo| &metainfo.layout);
         o.number("length", metainfo.map_or(0, Metainfo::content_length));
         o.number("pieceLength", layout.map_or(0, |layout| layout.nominal_piece_length()));
         o.number("pieces", layout.map_or(0, |layout| layout.pieces()));

@@ -140,7 +140,7 @@ impl Core {
             return;
         };
         let (from, end) = (file.offset + stream.at, file.offset + stream.end);
-        let layout = metainfo.layout;
+        let layout = metainfo.layout.clone();
         let Some(piece) = layout.pieces_of(from, end).next() else {
             return;
         };

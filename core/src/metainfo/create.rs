@@ -1,10 +1,14 @@
-//! Making a .torrent (v1). The same files and wishes give the same bytes.
+//! Making a .torrent (v1, v2, hybrid). The same files and wishes give the same bytes.
 //!
-//! First the [`Layout`], by which the caller hashes the content, then the bytes. v2 will add the roots of files to the same two steps.
+//! First the [`Layout`], by which the caller hashes the content piece by piece, then the bytes.
+
+mod tree;
 
 use super::{MAX_FILES, MAX_METAINFO, MAX_PATHS};
 use crate::bencode::{DictWriter, Writer};
-use crate::layout::{BLOCK, Layout, LayoutError};
+use crate::digest::{Digests, Hashing};
+use crate::layout::{BLOCK, Layout, LayoutError, Piece};
+use crate::merkle::{self, HASH, Hash};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,6 +26,25 @@ pub struct NewFile {
     pub path: Vec<Vec<u8>>,
     /// Its length in bytes.
     pub length: u64,
+}
+
+/// What is to be understood by whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// By everyone (BEP 3).
+    #[default]
+    V1,
+    /// By those who know BEP 52.
+    V2,
+    /// By both: one content under two info-hashes (BEP 52).
+    Hybrid,
+}
+
+/// The hashes of all pieces, as far as the version needs them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hashes {
+    v1: Vec<[u8; 20]>,
+    v2: Vec<Hash>,
 }
 
 /// What is to be made.
@@ -46,6 +69,7 @@ pub struct Creator {
     /// When it is made, in seconds since 1970.
     pub creation_date: Option<i64>,
     files: Vec<NewFile>,
+    version: Version,
 }
 
 /// Why nothing is made.
@@ -57,6 +81,8 @@ pub enum CreateError {
     Overflow,
     /// More files, or longer paths, than we would read ourselves.
     TooManyFiles,
+    /// A piece length that v2 cannot have: no power of two from 16 KiB.
+    PieceLengthV2(u64),
     /// There is not one hash for each piece.
     PieceCount {
         /// How many pieces there are.
@@ -106,6 +132,25 @@ impl Creator {
             created_by: None,
             creation_date: None,
             files,
+            version: Version::V1,
+        }
+    }
+
+    /// Gives it another name; a single file's is that of the torrent.
+    pub fn rename(&mut self, name: &[u8]) {
+        self.name = name.to_vec();
+        if let (false, [file]) = (self.multi_file, &mut self.files[..]) {
+            file.path = [name.to_vec()].into();
+        }
+    }
+
+    /// Says for whom it is. The files of v2 come in the order of their tree, a folder's before those that sort after the folder.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = version;
+        if version == Version::V1 {
+            self.files.sort_by_cached_key(|file| file.path.join(&b'/'));
+        } else {
+            self.files.sort();
         }
     }
 
@@ -116,13 +161,6 @@ impl Creator {
 
     /// How the content is cut into pieces.
     pub fn layout(&self) -> Result<Layout, CreateError> {
-        let total = self
-            .files
-            .iter()
-            .try_fold(0u64, |total, file| total.checked_add(file.length));
-        let total = total
-            .filter(|&total| total <= i64::MAX as u64)
-            .ok_or(CreateError::Overflow)?;
         let path_bytes: usize = self
             .files
             .iter()
@@ -133,29 +171,89 @@ impl Creator {
         if self.files.len() > MAX_FILES || path_bytes.saturating_add(name_bytes) > MAX_PATHS {
             return Err(CreateError::TooManyFiles);
         }
-        Layout::new(total, self.piece_length).map_err(CreateError::Layout)
+        if self.version != Version::V1 && !(self.piece_length.is_power_of_two() && self.piece_length >= BLOCK.into()) {
+            return Err(CreateError::PieceLengthV2(self.piece_length));
+        }
+        let offsets = self.offsets().ok_or(CreateError::Overflow)?;
+        let ends: Vec<u64> = self
+            .files
+            .iter()
+            .zip(&offsets)
+            .map(|(file, offset)| offset + file.length)
+            .collect();
+        let end = ends.last().copied().unwrap_or(0);
+        let total = if self.pads_tail() {
+            end.next_multiple_of(self.piece_length)
+        } else {
+            end
+        };
+        let layout = Layout::new(total, self.piece_length).map_err(CreateError::Layout)?;
+        let gaps = ends.iter().zip(offsets.iter().skip(1).chain([&total]));
+        let gaps = gaps.map(|(end, next)| *end..*next).filter(|gap| !gap.is_empty());
+        Ok(layout.with_gaps(gaps, self.version == Version::Hybrid))
     }
 
-    /// The bytes of the info dictionary. `hashes`: the SHA-1 of each piece, one after the other.
-    pub fn info(&self, hashes: &[u8]) -> Result<Vec<u8>, CreateError> {
-        let pieces = self.layout()?.pieces();
-        if hashes.len() != 20 * pieces {
-            return Err(CreateError::PieceCount {
-                expected: pieces,
-                received: hashes.len() / 20,
-            });
+    /// Where each file begins in the torrent; `None` if the last would end past 2^63 - 1.
+    pub fn offsets(&self) -> Option<Vec<u64>> {
+        let mut end = 0u64;
+        let place = |file: &NewFile| {
+            if self.version != Version::V1 && file.length > 0 {
+                end = end.checked_next_multiple_of(self.piece_length)?;
+            }
+            let start = end;
+            end = start.checked_add(file.length).filter(|&end| end <= i64::MAX as u64)?;
+            Some(start)
+        };
+        self.files.iter().map(place).collect()
+    }
+
+    /// Whether a pad file comes after the last file, as in BEP 52's own example.
+    const fn pads_tail(&self) -> bool {
+        matches!(self.version, Version::Hybrid) && self.multi_file && self.files.len() > 1
+    }
+
+    /// What is to be hashed of a piece that begins in a file of that length.
+    pub fn hashing(&self, layout: &Layout, piece: Piece, file_length: u64) -> Hashing {
+        Hashing {
+            v1: (self.version != Version::V2).then(|| layout.padding(piece)),
+            v2: (self.version != Version::V1).then(|| {
+                let whole = file_length.min(self.piece_length);
+                merkle::levels(whole.div_ceil(BLOCK.into()))
+            }),
         }
-        let mut out = Vec::with_capacity(hashes.len() + 100 + 60 * self.files.len());
+    }
+
+    /// The bytes of the info dictionary.
+    pub fn info(&self, hashes: &Hashes) -> Result<Vec<u8>, CreateError> {
+        let layout = self.layout()?;
+        let (v1, v2) = (self.version != Version::V2, self.version != Version::V1);
+        for (wanted, received) in [(v1, hashes.v1.len()), (v2, hashes.v2.len())] {
+            if wanted && received != layout.pieces() {
+                let expected = layout.pieces();
+                return Err(CreateError::PieceCount { expected, received });
+            }
+        }
+        let offsets = self.offsets().ok_or(CreateError::Overflow)?;
+        let mut out = Vec::with_capacity(hashes.v1.len() * 20 + 100 + 160 * self.files.len());
         Writer::new(&mut out).dict(|info| {
-            if self.multi_file {
+            if v2 {
+                let files = tree::leaves(self, hashes, &offsets);
+                info.entry("file tree").dict(|dict| tree::write(dict, &files, 0));
+            }
+            if v1 && self.multi_file {
                 info.entry("files")
-                    .list(|list| self.files.iter().for_each(|file| file.write(list)));
-            } else {
+                    .list(|list| self.write_files(list, &layout, &offsets));
+            } else if v1 {
                 info.integer("length", self.files.first().map_or(0, |file| signed(file.length)));
+            }
+            if v2 {
+                info.integer("meta version", 2);
             }
             info.bytes("name", &self.name);
             info.integer("piece length", signed(self.piece_length));
-            info.bytes("pieces", hashes);
+            if v1 {
+                info.bytes("pieces", hashes.v1.as_flattened());
+            }
             if self.private {
                 info.integer("private", 1);
             }
@@ -163,8 +261,27 @@ impl Creator {
         Ok(out)
     }
 
-    /// The bytes of the .torrent. `hashes` as for [`info`](Self::info).
-    pub fn torrent(&self, hashes: &[u8]) -> Result<Vec<u8>, CreateError> {
+    /// The files as v1 lists them, with pad files where others begin later than the one before ends (BEP 47).
+    fn write_files(&self, list: &mut Writer<'_>, layout: &Layout, offsets: &[u64]) {
+        let ends = offsets.iter().skip(1).copied().chain([layout.end()]);
+        for ((file, offset), end) in self.files.iter().zip(offsets).zip(ends) {
+            file.write(list);
+            let pad = end - offset - file.length;
+            if pad > 0 {
+                list.dict(|file| {
+                    file.bytes("attr", "p");
+                    file.integer("length", signed(pad));
+                    file.entry("path").list(|path| {
+                        path.bytes(b".pad");
+                        path.bytes(alloc::format!("{pad}").as_bytes());
+                    });
+                });
+            }
+        }
+    }
+
+    /// The bytes of the .torrent.
+    pub fn torrent(&self, hashes: &Hashes) -> Result<Vec<u8>, CreateError> {
         let info = self.info(hashes)?;
         let mut out = Vec::with_capacity(info.len() + 1_000);
         Writer::new(&mut out).dict(|dict| {
@@ -183,6 +300,10 @@ impl Creator {
                 .into_iter()
                 .for_each(|date| dict.integer("creation date", date));
             dict.entry("info").raw(&info);
+            if self.version != Version::V1 {
+                dict.entry("piece layers")
+                    .dict(|dict| tree::write_layers(dict, self, hashes));
+            }
             if !self.web_seeds.is_empty() {
                 let urls = |list: &mut Writer<'_>| self.web_seeds.iter().for_each(|url| list.bytes(url.as_bytes()));
                 dict.entry("url-list").list(urls);
@@ -191,6 +312,34 @@ impl Creator {
         match out.len() {
             received if received > MAX_METAINFO => Err(CreateError::TooLarge { received }),
             _ => Ok(out),
+        }
+    }
+}
+
+impl Hashes {
+    /// Those of a layout, still to be told.
+    pub fn of(layout: &Layout) -> Self {
+        Self {
+            v1: alloc::vec![[0; 20]; layout.pieces()],
+            v2: alloc::vec![[0; HASH]; layout.pieces()],
+        }
+    }
+
+    /// Those of v1 alone, one after the other.
+    pub fn v1(hashes: &[u8]) -> Self {
+        Self {
+            v1: hashes.as_chunks().0.to_vec(),
+            v2: Vec::new(),
+        }
+    }
+
+    /// The digests of a piece.
+    pub fn set(&mut self, piece: Piece, digests: &Digests) {
+        if let (Some(place), Some(hash)) = (self.v1.get_mut(piece.index()), digests.v1) {
+            *place = hash;
+        }
+        if let (Some(place), Some(hash)) = (self.v2.get_mut(piece.index()), digests.v2) {
+            *place = hash;
         }
     }
 }
@@ -220,6 +369,7 @@ impl fmt::Display for CreateError {
             Self::Layout(error) => error.fmt(f),
             Self::Overflow => f.write_str("the files come to more than 2^63 - 1 bytes"),
             Self::TooManyFiles => write!(f, "there are more than {MAX_FILES} files or {MAX_PATHS} bytes of paths"),
+            Self::PieceLengthV2(length) => write!(f, "a v2 piece length of {length} is not a power of two from 16384"),
             Self::PieceCount { expected, received } => write!(f, "there are {received} hashes for {expected} pieces"),
             Self::TooLarge { received } => {
                 write!(
@@ -249,7 +399,7 @@ mod tests {
     fn a_single_file_has_four_fields() {
         let mut creator = Creator::single(b"a.bin", 40_000);
         creator.piece_length = 32_768;
-        let bytes = creator.torrent(&[7; 40]).unwrap();
+        let bytes = creator.torrent(&Hashes::v1(&[7; 40])).unwrap();
         let expected = [
             &b"d4:infod6:lengthi40000e4:name5:a.bin12:piece lengthi32768e6:pieces40:"[..],
             &[7; 40],
@@ -267,7 +417,7 @@ mod tests {
         creator.comment = Some("c".into());
         creator.created_by = Some("t".into());
         creator.creation_date = Some(-5);
-        let metainfo = Metainfo::parse(&Bytes::from(creator.torrent(&[1; 20]).unwrap())).unwrap();
+        let metainfo = Metainfo::parse(&Bytes::from(creator.torrent(&Hashes::v1(&[1; 20])).unwrap())).unwrap();
         let files: Vec<_> = metainfo
             .files
             .iter()
@@ -284,7 +434,7 @@ mod tests {
             (metainfo.comment.as_deref(), metainfo.created_by.as_deref()),
             (Some("c"), Some("t"))
         );
-        assert_eq!(metainfo.info, creator.info(&[1; 20]).unwrap());
+        assert_eq!(metainfo.info, creator.info(&Hashes::v1(&[1; 20])).unwrap());
         assert_eq!(metainfo.layout, creator.layout().unwrap());
     }
 
@@ -297,13 +447,87 @@ mod tests {
     #[test]
     fn what_cannot_be_described_is_refused() {
         let empty = Creator::folder(b"d", vec![file("a", 0)]);
-        assert_eq!(empty.torrent(&[]), Err(CreateError::Layout(LayoutError::Empty)));
+        assert_eq!(
+            empty.torrent(&Hashes::v1(&[])),
+            Err(CreateError::Layout(LayoutError::Empty))
+        );
         let long = Creator::folder(b"d", vec![file("a", u64::MAX), file("b", 1)]);
         assert_eq!(long.layout(), Err(CreateError::Overflow));
         let (expected, received) = (1, 2);
         assert_eq!(
-            Creator::single(b"a", 5).info(&[0; 40]),
+            Creator::single(b"a", 5).info(&Hashes::v1(&[0; 40])),
             Err(CreateError::PieceCount { expected, received })
         );
+    }
+
+    /// A creator of these files, the content of each its own letter, and the hashes of their pieces.
+    fn made(version: Version) -> (Creator, Hashes) {
+        let files = vec![
+            file("b", 70_000),
+            file("a/z", 5),
+            file("a-b", 32_768),
+            file("a/e", 0),
+            file("c", 16_385),
+        ];
+        let mut creator = Creator::folder(b"d", files);
+        creator.piece_length = 32_768;
+        creator.set_version(version);
+        let layout = creator.layout().unwrap();
+        let offsets = creator.offsets().unwrap();
+        let mut content = vec![0; layout.end() as usize];
+        for (file, offset) in creator.files().iter().zip(&offsets) {
+            content[*offset as usize..][..file.length as usize].fill(file.path[0][0]);
+        }
+        let mut hashes = Hashes::of(&layout);
+        for piece in layout.iter() {
+            let at = layout.offset(piece);
+            let number = offsets.partition_point(|&offset| offset <= at) - 1;
+            let hashing = creator.hashing(&layout, piece, creator.files()[number].length);
+            let data = &content[at as usize..][..layout.piece_length(piece) as usize];
+            hashes.set(piece, &hashing.digest(&Bytes::copy_from_slice(data).into()));
+        }
+        (creator, hashes)
+    }
+
+    #[test]
+    fn every_version_is_read_back_with_its_layers() {
+        for version in [Version::V2, Version::Hybrid] {
+            let (creator, hashes) = made(version);
+            let torrent = Bytes::from(creator.torrent(&hashes).unwrap());
+            let metainfo = Metainfo::parse(&torrent).unwrap();
+            assert_eq!(metainfo.layout, creator.layout().unwrap());
+            assert_eq!(
+                (metainfo.hashes.v1().is_some(), metainfo.hashes.v2().is_some()),
+                (version == Version::Hybrid, true)
+            );
+            let files = metainfo.files.iter().filter(|file| !file.pad);
+            let files: Vec<_> = files
+                .map(|file| (file.path.as_str(), file.offset, file.length))
+                .collect();
+            let expected = [
+                ("d/a/e", 0, 0),
+                ("d/a/z", 0, 5),
+                ("d/a-b", 32_768, 32_768),
+                ("d/b", 65_536, 70_000),
+                ("d/c", 163_840, 16_385),
+            ];
+            assert_eq!(files, expected);
+            assert!(metainfo.layers.is_complete());
+            for piece in metainfo.layout.iter() {
+                assert_eq!(metainfo.layers.piece(piece).0, Some(hashes.v2[piece.index()]));
+                let hashing = metainfo.hashing(piece);
+                assert_eq!(hashing.v1.is_some(), version == Version::Hybrid);
+            }
+            assert_eq!(made(version).0.torrent(&hashes).unwrap(), torrent, "the same again");
+        }
+    }
+
+    #[test]
+    fn a_piece_length_that_v2_cannot_have_is_refused() {
+        let (mut creator, hashes) = made(Version::V2);
+        for length in [8_192, 49_152, 0] {
+            creator.piece_length = length;
+            assert_eq!(creator.torrent(&hashes), Err(CreateError::PieceLengthV2(length)));
+        }
     }
 }

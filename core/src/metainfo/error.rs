@@ -66,6 +66,11 @@ pub enum MetainfoError {
         /// Which.
         file: usize,
     },
+    /// `piece layers` has no layer, or a wrong one, for the file that begins with this piece, or one for no file.
+    PieceLayer {
+        /// The piece.
+        piece: u32,
+    },
     /// The files of a hybrid are not the same in v1 and v2, or not aligned to pieces.
     Hybrid {
         /// The first that differs, pad files not counted.
@@ -110,6 +115,10 @@ impl fmt::Display for MetainfoError {
                 write!(f, "a v2 piece length of {length} is not a power of two from 16384")
             }
             Self::PiecesRoot { file } => write!(f, "file {file} has no 'pieces root' of 32 bytes"),
+            Self::PieceLayer { piece } => write!(
+                f,
+                "'piece layers' does not have the hashes of piece {piece} and those after it"
+            ),
             Self::Hybrid { file } => write!(f, "file {file} is not the same in v1 and v2"),
         }
     }

@@ -104,6 +104,10 @@ fn listed(entry: Value<'_>, name: &[u8], files: &mut Files) -> Result<(), Metain
 }
 
 impl Attributes {
+    pub(super) const fn is_symlink(&self) -> bool {
+        self.symlink.is_some()
+    }
+
     /// Reads `attr` and `symlink path`.
     pub(super) fn read(attr: Option<Value<'_>>, symlink: Option<Value<'_>>) -> Self {
         let flags = string(attr, None).unwrap_or_default();

@@ -1,20 +1,24 @@
 //! The metainfo of a torrent (BEP 3, BEP 12, BEP 19, BEP 27, BEP 47, BEP 52): what a .torrent says, checked and made safe.
 //!
 //! Invariants of a [`Metainfo`]: `info` are the very bytes that were received, and the hashes are over them; the files lie one after
-//! the other and fill the layout; their paths are safe to write to and distinct; there is a hash for each piece of a v1 torrent.
+//! the other and fill the layout; their paths are safe to write to and distinct; there is a hash for each piece of a v1 torrent, and a
+//! root for each file of a v2 torrent that the layers in it follow from.
 //! Cost: a few passes over the bytes; at most [`MAX_FILES`] files and [`MAX_PATHS`] bytes of paths are held, whatever is received.
 
 pub mod create;
 mod error;
 mod file;
+mod layers;
 mod path;
 mod tree;
 
 pub use error::MetainfoError;
 pub use file::File;
+pub use layers::Layers;
 pub use path::{FilePath, MAX_ELEMENT, MAX_PATH, element};
 
 use crate::bencode::{self, Dict, Value};
+use crate::digest::{Digests, Hashing};
 use crate::key::{InfoHashV1, InfoHashV2, InfoHashes};
 use crate::layout::{Layout, Piece};
 use alloc::string::String;
@@ -44,7 +48,7 @@ pub struct Metainfo {
     pub hashes: InfoHashes,
     /// The name of its file, or of the folder that its files are in, as written to disk.
     pub name: String,
-    /// How it is cut into pieces. Pad files count; those that only v2 implies, too.
+    /// How it is cut into pieces. What only aligns the next file is a gap.
     pub layout: Layout,
     /// Its files in order, pad files included.
     pub files: Vec<File>,
@@ -52,6 +56,8 @@ pub struct Metainfo {
     pub multi_file: bool,
     /// The SHA-1 of each piece, one after the other; empty if it is v2 alone.
     pub piece_hashes: Bytes,
+    /// The hash trees of its files; empty if it is v1 alone.
+    pub layers: Layers,
     /// Whether peers may come from its trackers alone (BEP 27).
     pub private: bool,
     /// Its trackers in tiers (BEP 12).
@@ -66,22 +72,58 @@ pub struct Metainfo {
     pub creation_date: Option<i64>,
 }
 
+/// What became of comparing a piece to what its torrent says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the piece.
+    Right,
+    /// It is not.
+    Wrong,
+    /// It is by one version of a hybrid and is not by the other: no bytes can be right by both.
+    Contradiction,
+}
+
 impl Metainfo {
     /// Reads a .torrent.
     pub fn parse(bytes: &Bytes) -> Result<Self, MetainfoError> {
+        let metainfo = Self::parse_unfinished(bytes)?;
+        match metainfo.layers.first_missing() {
+            // BEP 52: it is not valid without them.
+            Some(piece) => Err(MetainfoError::PieceLayer { piece }),
+            None => Ok(metainfo),
+        }
+    }
+
+    /// Reads a .torrent that need not have all piece layers: one that was kept while they were still being fetched.
+    pub fn parse_unfinished(bytes: &Bytes) -> Result<Self, MetainfoError> {
         let dict = document(bytes)?;
-        let [announce, tiers, comment, created_by, creation_date, info, url_list] = dict.fields([
+        let [
+            announce,
+            tiers,
+            comment,
+            created_by,
+            creation_date,
+            info,
+            layers,
+            url_list,
+        ] = dict.fields([
             "announce",
             "announce-list",
             "comment",
             "created by",
             "creation date",
             "info",
+            "piece layers",
             "url-list",
         ]);
         let info = info.ok_or(MetainfoError::Missing("info"))?;
         let fields = info.dict().ok_or(MetainfoError::Field("info", "a dictionary"))?;
         let mut metainfo = Self::read(bytes.slice_ref(info.raw()), &fields)?;
+        if let Some(layers) = layers.filter(|_| metainfo.hashes.v2().is_some()) {
+            let layers = layers.dict();
+            let layers = layers.ok_or(MetainfoError::Field("piece layers", "a dictionary"))?;
+            metainfo.layers.fill(bytes, &layers)?;
+        }
         metainfo.trackers = trackers(announce, tiers);
         metainfo.web_seeds = url_list.map_or_else(Vec::new, |list| urls(list).take(MAX_URLS).collect());
         metainfo.comment = comment.and_then(lossy);
@@ -99,6 +141,28 @@ impl Metainfo {
     /// The hash that a piece of a v1 torrent must have; `None` if it is v2 alone.
     pub fn piece_hash(&self, piece: Piece) -> Option<[u8; 20]> {
         self.piece_hashes.chunks_exact(20).nth(piece.index())?.try_into().ok()
+    }
+
+    /// What is to be hashed of a piece, to say whether it is [`right`](Self::is_right).
+    pub fn hashing(&self, piece: Piece) -> Hashing {
+        Hashing {
+            v1: self.hashes.v1().map(|_| self.layout.padding(piece)),
+            v2: self.hashes.v2().map(|_| self.layers.piece(piece).1),
+        }
+    }
+
+    /// Whether a piece with these digests is the one there should be; `None` if nothing is known that could tell.
+    ///
+    /// BEP 52: a piece of a hybrid must match both, as far as both are known.
+    pub fn is_right(&self, piece: Piece, digests: &Digests) -> Option<Verdict> {
+        let v1 = self.piece_hash(piece).map(|hash| digests.v1 == Some(hash));
+        let v2 = self.layers.piece(piece).0.map(|hash| digests.v2 == Some(hash));
+        match (v1, v2) {
+            (Some(one), Some(other)) if one != other => Some(Verdict::Contradiction),
+            (one, other) => one
+                .or(other)
+                .map(|right| if right { Verdict::Right } else { Verdict::Wrong }),
+        }
     }
 
     /// The length of its content in bytes, without pad files.
@@ -137,8 +201,7 @@ impl Metainfo {
             }
             (None, tree) => tree.ok_or(MetainfoError::Missing("pieces"))?,
         };
-        let total = files.last().map_or(0, |last| last.offset + last.length);
-        let layout = Layout::new(total, piece_length).map_err(MetainfoError::Layout)?;
+        let layout = layout(&files, piece_length, pieces.is_some())?;
         let piece_hashes = piece_hashes(&info, pieces, &layout)?;
         let mut on_disk: Vec<_> = files
             .iter_mut()
@@ -152,6 +215,7 @@ impl Metainfo {
             hashes: InfoHashes::new(v1, v2).ok_or(MetainfoError::Missing("pieces"))?,
             info,
             name: FilePath::new([name]).map_or_else(String::new, |name| name.as_str().into()),
+            layers: Layers::of(&files, &layout),
             layout,
             files,
             multi_file,
@@ -173,6 +237,16 @@ fn document(bytes: &Bytes) -> Result<Dict<'_>, MetainfoError> {
     }
     let value = bencode::decode(bytes).map_err(MetainfoError::Bencode)?;
     value.dict().ok_or(MetainfoError::NoDictionary)
+}
+
+/// The pieces of these files. What is between two of them, and in v1 the pad files, are gaps.
+fn layout(files: &[File], piece_length: u64, v1: bool) -> Result<Layout, MetainfoError> {
+    let total = files.last().map_or(0, |last| last.offset + last.length);
+    let layout = Layout::new(total, piece_length).map_err(MetainfoError::Layout)?;
+    let pad = |file: &File| (file.pad && v1).then_some(file.offset..file.offset + file.length);
+    let between = |two: &[File]| Some(two[0].offset + two[0].length..two[1].offset).filter(|gap| !gap.is_empty());
+    let gaps = files.iter().filter_map(pad).chain(files.windows(2).filter_map(between));
+    Ok(layout.with_gaps(gaps, v1))
 }
 
 fn piece_hashes(info: &Bytes, pieces: Option<Value<'_>>, layout: &Layout) -> Result<Bytes, MetainfoError> {

@@ -250,9 +250,13 @@ mod v2 {
 
     /// A v2 info dictionary with that tree, and with these fields of v1.
     fn v2(tree: &str, piece_length: u64, v1: (&str, &str)) -> Result<Metainfo, MetainfoError> {
+        parse(document(tree, piece_length, v1))
+    }
+
+    fn document(tree: &str, piece_length: u64, v1: (&str, &str)) -> String {
         let (files, pieces) = v1;
         let head = format!("d4:infod9:file tree{tree}{files}12:meta versioni2e4:name1:n");
-        parse(format!("{head}12:piece lengthi{piece_length}e{pieces}ee"))
+        format!("{head}12:piece lengthi{piece_length}e{pieces}ee")
     }
 
     fn leaf(length: u64) -> String {
@@ -262,11 +266,23 @@ mod v2 {
     #[test]
     fn files_begin_at_pieces() {
         let tree = format!("d1:ad1:b{}1:cd0:d6:lengthi0eeee1:d{}e", leaf(16_385), leaf(7));
-        let metainfo = v2(&tree, 16_384, ("", "")).unwrap();
+        assert_eq!(
+            v2(&tree, 16_384, ("", "")),
+            Err(MetainfoError::PieceLayer { piece: 0 }),
+            "a .torrent has the hashes of its pieces"
+        );
+        let metainfo = Metainfo::parse_unfinished(&document(&tree, 16_384, ("", "")).into()).unwrap();
         assert_eq!(paths(&metainfo), ["n/a/b", "n/a/c", "n/d"]);
         let places: Vec<_> = metainfo.files.iter().map(|file| (file.offset, file.length)).collect();
         assert_eq!(places, [(0, 16_385), (16_385, 0), (32_768, 7)]);
         assert_eq!((metainfo.layout.pieces(), metainfo.content_length()), (3, 16_392));
+        assert_eq!((metainfo.layout.total(), metainfo.layout.end()), (16_392, 32_775));
+        let lengths: Vec<_> = metainfo
+            .layout
+            .iter()
+            .map(|piece| metainfo.layout.piece_length(piece))
+            .collect();
+        assert_eq!(lengths, [16_384, 1, 7]);
         assert_eq!(metainfo.files[0].pieces_root.as_deref(), Some(&[b'r'; 32]));
         assert_eq!(metainfo.files[1].pieces_root, None);
         assert!(metainfo.hashes.v1().is_none() && metainfo.hashes.v2().is_some());
@@ -303,6 +319,8 @@ mod v2 {
             ),
             (format!("5:filesl{one}{pad}e"), 1),
             (format!("5:filesl{one}{other}e"), 1),
+            (format!("5:filesl{one}{pad}{pad}{other}e"), 1),
+            (format!("5:filesl{one}{pad}{other}d6:lengthi1e4:pathl1:ceee"), 2),
             (format!("5:filesl{other}{pad}{one}e"), 0),
         ] {
             assert_eq!(hybrid(&files), Err(MetainfoError::Hybrid { file }), "{files}");
@@ -321,6 +339,18 @@ mod v2 {
             (v2("le", 16_384), Field("file tree", "a dictionary")),
             (v2("d1:ai5ee", 16_384), Field("file tree", shape)),
             (v2("d0:de1:adee", 16_384), NoPath { file: 0 }),
+            (v2("d1:ad0:de1:bd0:deeee", 16_384), Field("file tree", shape)),
+            (
+                v2("d1:ad0:d4:attr1:peee", 16_384),
+                Field("file tree", "without pad files"),
+            ),
+            (
+                v2(
+                    &format!("d1:ad0:d6:lengthi1e11:pieces root32:{}eee", "\0".repeat(32)),
+                    16_384,
+                ),
+                PiecesRoot { file: 0 },
+            ),
             (
                 v2("d1:ad0:i5eee", 16_384),
                 Field("file tree", "of files that are dictionaries"),

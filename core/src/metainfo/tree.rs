@@ -7,6 +7,9 @@ use crate::layout::BLOCK;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+/// What a tree is.
+const SHAPE: &str = "of dictionaries within each other";
+
 /// Reads `file tree`; also says whether the files are in a folder. One pass over the tree, each file's own dictionary twice.
 pub(super) fn read(info: &Dict<'_>, name: &[u8], piece_length: u64) -> Result<(Vec<File>, bool), MetainfoError> {
     if !piece_length.is_power_of_two() || piece_length < u64::from(BLOCK) {
@@ -28,13 +31,18 @@ pub(super) fn read(info: &Dict<'_>, name: &[u8], piece_length: u64) -> Result<(V
                     return Err(MetainfoError::NoPath { file: files.len() });
                 }
                 let folder = multi_file.then_some(name);
-                let path = FilePath::new(folder.into_iter().chain(path.iter().copied()));
-                leaf(&file, path, piece_length, &mut files)?;
+                let place = FilePath::new(folder.into_iter().chain(path.iter().copied()));
+                leaf(&file, place, piece_length, &mut files)?;
+                // BEP 52: a file has nothing beside it under its own name.
+                path.pop();
+                if !matches!(tokens.next(), Some(Token::End)) {
+                    return Err(MetainfoError::Field("file tree", SHAPE));
+                }
             }
             Some(Token::Bytes(name)) => {
                 path.push(name);
                 if tokens.next() != Some(Token::Dict) {
-                    return Err(MetainfoError::Field("file tree", "of dictionaries within each other"));
+                    return Err(MetainfoError::Field("file tree", SHAPE));
                 }
             }
             _ => {
@@ -58,15 +66,26 @@ fn is_single(root: &Dict<'_>, name: &[u8]) -> bool {
 fn leaf(dict: &Dict<'_>, path: Option<FilePath>, piece_length: u64, files: &mut Files) -> Result<(), MetainfoError> {
     let file = files.len();
     let [attr, length, root, symlink] = dict.fields(["attr", "length", "pieces root", "symlink path"]);
-    let length = length.map_or(Ok(0), |length| unsigned(length, "length"))?;
+    let attributes = Attributes::read(attr, symlink);
+    if attributes.pad {
+        // The gaps follow from the piece length.
+        return Err(MetainfoError::Field("file tree", "without pad files"));
+    }
+    let length = match length {
+        // A symbolic link has no content of its own.
+        _ if attributes.is_symlink() => 0,
+        None => 0,
+        Some(length) => unsigned(length, "length")?,
+    };
     if length > 0 {
         files.align(piece_length)?;
     }
-    files.push(path, length, Attributes::read(attr, symlink))?;
+    files.push(path, length, attributes)?;
     let root = root
         .as_ref()
         .and_then(Value::bytes)
-        .and_then(|root| <[u8; 32]>::try_from(root).ok());
+        .and_then(|root| <[u8; 32]>::try_from(root).ok())
+        .filter(|root| *root != [0; 32]);
     match (files.last_mut(), root) {
         (Some(last), Some(root)) if length > 0 => last.pieces_root = Some(Box::new(root)),
         (_, None) if length > 0 => return Err(MetainfoError::PiecesRoot { file }),
@@ -75,23 +94,33 @@ fn leaf(dict: &Dict<'_>, path: Option<FilePath>, piece_length: u64, files: &mut 
     Ok(())
 }
 
-/// Gives the files that v1 lists their roots from the tree, which must be the same files in the same order, aligned to pieces.
+/// Gives the files that v1 lists their roots from the tree, which must be the same files in the same order, at the same places.
 pub(super) fn join(listed: &mut [File], tree: Vec<File>, piece_length: u64) -> Result<(), MetainfoError> {
+    let count = listed.iter().filter(|file| !file.pad).count();
+    let end = |files: &[File]| {
+        files
+            .last()
+            .map_or(0, |last| last.offset + last.length)
+            .div_ceil(piece_length)
+    };
+    // A pad file at the end fills up the last piece or is left out.
+    let same_end = end(listed) == end(&tree) && tree.len() <= count;
     let mut from_tree = tree.into_iter();
-    let files = listed.iter_mut().filter(|file| !file.pad);
-    for (file, one) in files.enumerate() {
-        let aligned = one.length == 0 || one.offset.is_multiple_of(piece_length);
+    for (number, file) in listed.iter_mut().filter(|file| !file.pad).enumerate() {
         match from_tree.next() {
-            Some(other) if aligned && other.length == one.length && other.path == one.path => {
-                one.pieces_root = other.pieces_root;
+            Some(other)
+                if other.length == file.length
+                    && other.path == file.path
+                    && (file.length == 0 || other.offset == file.offset) =>
+            {
+                file.pieces_root = other.pieces_root;
             }
-            _ => return Err(MetainfoError::Hybrid { file }),
+            _ => return Err(MetainfoError::Hybrid { file: number }),
         }
     }
-    match from_tree.next() {
-        None => Ok(()),
-        Some(_) => Err(MetainfoError::Hybrid {
-            file: listed.iter().filter(|file| !file.pad).count(),
-        }),
+    if same_end {
+        Ok(())
+    } else {
+        Err(MetainfoError::Hybrid { file: count })
     }
 }

@@ -79,8 +79,8 @@ impl Session {
             Event::Restored { torrent, held, check } => {
                 self.with(torrent, |swarm, cx| swarm.restored(cx, &held, &check))
             }
-            Event::Hashed(job, digest) => self.with_job(job.0, |swarm, cx| swarm.hashed(cx, job, digest)),
-            Event::Checked(job, digest) => self.with_job(job.0, |swarm, cx| swarm.checked(cx, job, digest)),
+            Event::Hashed(job, digests) => self.with_job(job.0, |swarm, cx| swarm.hashed(cx, job, digests)),
+            Event::Checked(job, digests) => self.with_job(job.0, |swarm, cx| swarm.checked(cx, job, digests)),
             Event::Stored(job, result) => self.with_job(job.0, |swarm, cx| swarm.stored(cx, job, result)),
             Event::Loaded(job, result) => self.with_job(job.0, |swarm, cx| swarm.loaded(cx, job, result)),
             Event::DialFailed(dial) => self.with_job(dial.0, |swarm, cx| swarm.dialer.fail(dial, cx.now)),

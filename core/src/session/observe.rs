@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::Session;
 use crate::bits::Bits;
-use crate::event::Torrent;
+use crate::event::{Origin, Torrent};
+use crate::key::SwarmKey;
 use crate::metainfo::Metainfo;
 use crate::status::{PeerStatus, State, Status, TrackerStatus};
 use crate::swarm::peer::{Has, Peer};
@@ -45,6 +46,23 @@ impl Session {
             down: swarm.rates.down.rate(now),
             up: swarm.rates.up.rate(now),
         })
+    }
+
+    /// The name by which to shake hands with a peer. Of a hybrid's two it is the one that an offer was made under (BEP 52).
+    pub fn swarm(&self, torrent: Torrent, origin: Origin) -> Option<SwarmKey> {
+        let swarm = self.swarms.get(&torrent)?;
+        let announcer = &swarm.announcer;
+        let named = match origin {
+            Origin::Offered(offer) => match announcer.offers.theirs(offer) {
+                Some(theirs) => Some(theirs.swarm),
+                None => announcer
+                    .offers
+                    .tracker_of(offer)
+                    .and_then(|at| announcer.trackers[at].swarm),
+            },
+            _ => None,
+        };
+        Some(named.unwrap_or_else(|| swarm.hashes.swarm()))
     }
 
     /// The peers of a torrent.

@@ -47,9 +47,12 @@ impl Swarm {
 
     pub(super) fn request(&mut self, cx: &Context, at: usize) -> AnnounceRequest {
         let event = self.announcer.event(at);
+        let plain = self.plain_request(cx, event);
+        let tracker = &self.announcer.trackers[at];
         AnnounceRequest {
-            tracker_id: self.announcer.trackers[at].tracker_id.clone(),
-            ..self.plain_request(cx, event)
+            swarm: tracker.swarm.unwrap_or(plain.swarm),
+            tracker_id: tracker.tracker_id.clone(),
+            ..plain
         }
     }
 
@@ -148,7 +151,7 @@ impl Swarm {
     pub(crate) fn described(&mut self, cx: &mut Context, offer: Offer, sdp: String) {
         if let Some(theirs) = self.announcer.offers.theirs(offer).cloned() {
             let signal = Signal {
-                swarm: self.hashes.swarm(),
+                swarm: theirs.swarm,
                 from: cx.config.peer_id,
                 offer: theirs.id,
                 sdp: Sdp::new(&sdp),
@@ -176,13 +179,13 @@ impl Swarm {
     /// A message came from the tracker at `url`.
     pub(crate) fn tracker_message(&mut self, cx: &mut Context, url: &str, message: Reply<'_>) {
         match message {
-            Reply::Announced(_, reply) => {
-                if let Some(at) = self.announcer.by_url(url) {
+            Reply::Announced(swarm, reply) => {
+                if let Some(at) = self.announcer.by_url(url, Some(swarm)) {
                     self.tracker_succeeded(cx, at, reply);
                 }
             }
-            Reply::Failed(_, refusal) => {
-                if let Some(at) = self.announcer.by_url(url) {
+            Reply::Failed(swarm, refusal) => {
+                if let Some(at) = self.announcer.by_url(url, swarm) {
                     self.tracker_failed(cx, at, &refusal);
                 }
             }
@@ -210,6 +213,7 @@ impl Swarm {
         let offer = cx.offer(self.torrent);
         let theirs = Theirs {
             url: url.to_string(),
+            swarm: signal.swarm,
             peer: signal.from,
             id: signal.offer,
         };
@@ -219,7 +223,9 @@ impl Swarm {
 
     /// The WebSocket to the tracker at `url` closed.
     pub(crate) fn tracker_lost(&mut self, cx: &mut Context, url: &str, why: &str) {
-        if let Some(at) = self.announcer.by_url(url) {
+        let of_url = |at: &usize| self.announcer.trackers[*at].url == url;
+        let lost: Vec<usize> = (0..self.announcer.trackers.len()).filter(of_url).collect();
+        for at in lost {
             // A tracker that lost our socket has forgotten us.
             self.announcer.trackers[at].greeted = false;
             self.tracker_failed(cx, at, &failure(why));
@@ -230,7 +236,7 @@ impl Swarm {
         let lonely = self.peers.len() < FEW_PEERS && self.content.as_ref().is_none_or(|content| !content.is_seed());
         let first = self.announcer.succeed(at, &reply, lonely, cx.now);
         let tracker = &self.announcer.trackers[at];
-        if first {
+        if first && tracker.swarm.is_none() {
             cx.report(self.torrent, Report::Announced(tracker.url.clone(), tracker.peers()));
         }
         if let Some(warning) = reply.warning {
@@ -257,8 +263,12 @@ impl Swarm {
             cx.retire(offer.0);
             cx.act(Action::Withdraw(offer));
         }
-        let request = self.plain_request(cx, AnnounceEvent::Stopped);
+        let plain = self.plain_request(cx, AnnounceEvent::Stopped);
         for tracker in self.announcer.trackers.iter().filter(|tracker| tracker.greeted) {
+            let request = AnnounceRequest {
+                swarm: tracker.swarm.unwrap_or(plain.swarm),
+                ..plain.clone()
+            };
             match tracker.face {
                 Face::Http => {
                     // Nobody waits for the answer.

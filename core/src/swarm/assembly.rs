@@ -55,6 +55,11 @@ impl Finished {
         data
     }
 
+    /// Its blocks and who sent each.
+    pub(crate) fn into_blocks(self) -> Vec<(Slices, Source)> {
+        self.blocks
+    }
+
     /// Who sent the last block of it.
     pub(crate) fn source(&self) -> Option<Source> {
         self.blocks.last().map(|(_, source)| *source)

@@ -7,6 +7,8 @@ use super::assembly::{Assembly, Finished};
 use super::bridge::Bridge;
 use super::open::OpenPiece;
 use super::picker::{Picker, Priority};
+use super::proofs::Proofs;
+use super::prove::Provings;
 use super::reads::Reads;
 use super::window::Window;
 use crate::bits::Bits;
@@ -22,6 +24,8 @@ pub(crate) struct Content {
     pub(crate) layout: Layout,
     pub(crate) picker: Picker,
     pub(crate) assembly: Assembly,
+    pub(crate) proofs: Proofs,
+    pub(crate) proving: Provings,
     pub(crate) reads: Reads,
     pub(crate) bridge: Option<Bridge>,
     /// Storage has said what it holds.
@@ -45,14 +49,16 @@ pub(crate) struct Content {
 
 impl Content {
     pub(crate) fn new(metainfo: Arc<Metainfo>, mode: Mode, priorities: &[Priority]) -> Self {
-        let layout = metainfo.layout;
+        let layout = metainfo.layout.clone();
         let bridge = match mode {
             Mode::Whole => None,
             Mode::Bridge { prefetch } => Some(Bridge::new(layout.pieces(), prefetch)),
         };
         let mut content = Self {
-            picker: Picker::new(layout),
+            picker: Picker::new(layout.clone()),
             assembly: Assembly::default(),
+            proofs: Proofs::new(&metainfo.layers),
+            proving: Provings::new(),
             reads: Reads::default(),
             bridge,
             restored: false,
@@ -150,6 +156,7 @@ impl Content {
         self.restored
             && self.checking.is_empty()
             && self.unchecked.is_empty()
+            && self.proofs.unproven.is_empty()
             && self.storing.is_empty()
             && self.picker.left().pieces == 0
     }

@@ -7,8 +7,10 @@ use super::assembly::{Finished, Source};
 use super::picker::{Asker, Budget, Phase, Received};
 use super::reason::Reason;
 use super::{Content, Swarm};
+use crate::digest::Digests;
 use crate::event::{Action, Job, Link, Report};
 use crate::layout::{BLOCK, Block, Piece, Range};
+use crate::metainfo::Verdict;
 use crate::session::context::Context;
 use crate::slices::Slices;
 use crate::swarm::peer::{Asked, Peer};
@@ -25,7 +27,7 @@ impl Swarm {
             return;
         };
         if !content.restored {
-            return;
+            return self.ask_hashes(cx, link);
         }
         let Some(pieces) = peer.pieces() else { return };
         let interested = content.picker.wants(pieces) || thirst && !peer.transport.is_web() && !pieces.is_empty();
@@ -46,6 +48,7 @@ impl Swarm {
         if opened && before != Phase::Endgame && content.picker.phase() == Phase::Endgame {
             self.touch_hungry();
         }
+        self.ask_hashes(cx, link);
     }
 
     /// A bridge is interested before anyone asks, while there is someone who could: a native peer that unchokes
@@ -100,7 +103,11 @@ impl Swarm {
         let cancel: Vec<(u32, Block)> = cancel.into_iter().map(|link| (link, block)).collect();
         if piece_complete && let Some(finished) = content.assembly.finish(block.piece) {
             let job = cx.job(self.torrent);
-            cx.act(Action::Hash(job, finished.data()));
+            cx.act(Action::Hash(
+                job,
+                finished.data(),
+                content.metainfo.hashing(block.piece),
+            ));
             content.hashing.insert(job, finished);
         }
         self.cancel(&cancel);
@@ -108,29 +115,48 @@ impl Swarm {
     }
 
     /// A piece that arrived has been hashed.
-    pub(crate) fn hashed(&mut self, cx: &mut Context, job: Job, digest: [u8; 20]) {
+    pub(crate) fn hashed(&mut self, cx: &mut Context, job: Job, digests: Digests) {
+        let finished = self.content.as_mut().and_then(|content| content.hashing.remove(&job));
+        if let Some(finished) = finished {
+            self.judge(cx, finished, digests);
+        }
+    }
+
+    /// Says whether a piece is what it should be, once that can be known.
+    pub(super) fn judge(&mut self, cx: &mut Context, finished: Finished, digests: Digests) {
         let Some(content) = &mut self.content else { return };
-        let Some(finished) = content.hashing.remove(&job) else {
-            return;
-        };
         let piece = finished.piece;
-        if content.metainfo.piece_hash(piece) == Some(digest) {
-            let guilty = content.assembly.acquit(&finished);
-            self.verified(cx, piece, &finished);
-            self.ban(cx, &guilty);
-        } else {
-            content.hash_failures += 1;
-            content.picker.set_missing(piece);
-            content.settle_memory(cx);
-            let senders = content.assembly.accuse(&finished);
-            cx.report(self.torrent, Report::HashFailed(piece));
-            match senders[..] {
-                [_] => self.ban(cx, &senders),
-                _ => senders
-                    .iter()
-                    .filter_map(|sender| self.peers.get_mut(&sender.link).map(|peer| peer.parole = true))
-                    .for_each(drop),
+        match content.metainfo.is_right(piece, &digests) {
+            None => self.wait_for_hash(finished, digests),
+            Some(Verdict::Right) => {
+                let guilty = content.assembly.acquit(&finished);
+                self.verified(cx, piece, &finished);
+                self.ban(cx, &guilty);
             }
+            Some(Verdict::Contradiction) => self.contradiction(cx, piece),
+            Some(Verdict::Wrong) => {
+                content.hash_failures += 1;
+                cx.report(self.torrent, Report::HashFailed(piece));
+                if let Err(finished) = self.suspect(cx, finished, digests) {
+                    self.accuse(cx, &finished);
+                }
+            }
+        }
+        self.touch_hungry();
+    }
+
+    /// A piece failed and nothing says which of its blocks are bad: all of it is fetched again.
+    pub(super) fn accuse(&mut self, cx: &mut Context, finished: &Finished) {
+        let Some(content) = &mut self.content else { return };
+        content.picker.set_missing(finished.piece);
+        content.settle_memory(cx);
+        let senders = content.assembly.accuse(finished);
+        match senders[..] {
+            [_] => self.ban(cx, &senders),
+            _ => senders
+                .iter()
+                .filter_map(|sender| self.peers.get_mut(&sender.link).map(|peer| peer.parole = true))
+                .for_each(drop),
         }
         self.touch_hungry();
     }
@@ -162,7 +188,7 @@ impl Swarm {
         self.touch_uploading();
     }
 
-    fn ban(&mut self, cx: &mut Context, guilty: &[Source]) {
+    pub(super) fn ban(&mut self, cx: &mut Context, guilty: &[Source]) {
         for source in guilty {
             cx.bans.ban(source.id, source.address);
             cx.bans.ban(source.id, source.listens);

@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
 use crate::event::Link;
-use crate::key::{InfoHashV1, InfoHashV2, InfoHashes};
+use crate::key::{InfoHashV2, InfoHashes, SwarmKey};
 use crate::map::Set;
 use crate::time::{Span, Time};
 use crate::wire::metadata::{self, MAX_METADATA};
@@ -176,9 +176,11 @@ impl MetadataFetch {
             .flatten()
             .copied()
             .collect();
+        let sha256 = InfoHashV2(Sha256::digest(&whole).into());
         let matches = match (hashes.v1(), hashes.v2()) {
-            (Some(v1), _) => v1 == InfoHashV1(Sha1::digest(&whole).into()),
-            (None, Some(v2)) => v2 == InfoHashV2(Sha256::digest(&whole).into()),
+            // Twenty bytes may also be a v2 info-hash cut short, as trackers and handshakes have it (BEP 52).
+            (Some(v1), _) => v1.0 == <[u8; 20]>::from(Sha1::digest(&whole)) || SwarmKey(v1.0) == sha256.into(),
+            (None, Some(v2)) => v2 == sha256,
             (None, None) => false,
         };
         if matches {
@@ -207,6 +209,7 @@ impl MetadataFetch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::InfoHashV1;
 
     const PART: u32 = metadata::METADATA_PIECE as u32;
     const A: Link = Link(1);

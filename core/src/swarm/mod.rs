@@ -21,6 +21,8 @@ mod download;
 pub(crate) mod metadata;
 pub(crate) mod peer;
 mod promise;
+pub(crate) mod proofs;
+pub(crate) mod prove;
 mod reads;
 mod receive;
 mod storage;
@@ -34,7 +36,7 @@ use core::net::SocketAddr;
 pub use picker::Priority;
 
 use crate::event::{Action, Add, Link, Mode, Opened, Origin, Report, Source, Torrent};
-use crate::key::InfoHashes;
+use crate::key::{InfoHashes, SwarmKey};
 use crate::layout::Piece;
 use crate::map::Map;
 use crate::metainfo::Metainfo;
@@ -116,6 +118,7 @@ impl Swarm {
             },
             clock: Clock::new(cx.now),
         };
+        swarm.announce_both(cx);
         add.peers
             .into_iter()
             .for_each(|address| swarm.dialer.add(address, cx.now));
@@ -125,10 +128,17 @@ impl Swarm {
         swarm
     }
 
+    /// A hybrid is announced under both of its names (BEP 52).
+    pub(super) fn announce_both(&mut self, cx: &Context) {
+        if let (Some(_), Some(v2)) = (self.hashes.v1(), self.hashes.v2()) {
+            self.announcer.also(v2.into(), cx.now);
+        }
+    }
+
     /// The metainfo is known: storage is to be opened, and what peers said of their pieces can be read.
     pub(super) fn open(&mut self, cx: &mut Context, metainfo: Arc<Metainfo>) {
         let content = Content::new(Arc::clone(&metainfo), self.mode, &self.priorities);
-        let layout = content.layout;
+        let layout = content.layout.clone();
         self.content = Some(content);
         cx.act(Action::Open(self.torrent, metainfo));
         let links: Vec<Link> = self.peers.keys().copied().collect();
@@ -165,6 +175,10 @@ impl Swarm {
         let slot = self.free_slot(link);
         let mut peer = Peer::new(&opened, slot, cx);
         peer.inbound = inbound;
+        peer.v2 = self
+            .hashes
+            .v2()
+            .is_some_and(|hash| SwarmKey::from(hash) == opened.greeting.swarm);
         peer.framer.push(opened.greeting.rest);
         if let Some(content) = &self.content {
             // Nothing was said yet, so there is nothing to be wrong.
@@ -250,6 +264,7 @@ impl Swarm {
             }
             content.picker.release_link(peer.slot);
             content.settle_memory(cx);
+            content.proofs.forget(link);
             if let Some(bridge) = &mut content.bridge {
                 bridge.stale = true;
             }

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::assembly::Source;
 use super::depth::Depth;
+use super::proofs::HashAsked;
 use super::rate::{Meter, STEADY};
 use super::reason::Reason;
 use crate::bits::Bits;
@@ -95,6 +96,12 @@ pub(crate) struct Peer {
 
     /// It speaks the fast extension (BEP 6).
     pub(crate) fast: bool,
+    /// It speaks v2: the link was opened by the v2 info-hash (BEP 52).
+    pub(crate) v2: bool,
+    /// Hash requests to it that are not answered.
+    pub(crate) hashes_asked: Vec<HashAsked>,
+    /// The time up to which its own hash requests have used up our work.
+    pub(crate) hashes_paid: Time,
     /// It speaks the extension protocol (BEP 10).
     pub(crate) extended: bool,
     /// What its extended handshake said; empty before.
@@ -161,6 +168,9 @@ impl Peer {
             opened: now,
             framer: Framer::new(),
             fast: reserved.fast(),
+            v2: false,
+            hashes_asked: Vec::new(),
+            hashes_paid: now,
             extended: reserved.extended(),
             hello: ExtendedHandshake::default(),
             client: client_name(opened.greeting.peer_id),

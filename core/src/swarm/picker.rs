@@ -351,6 +351,19 @@ impl Picker {
         true
     }
 
+    /// A block of a missing piece is here already: it is not asked for.
+    pub fn restore(&mut self, block: Block) {
+        if !self.held.contains(block.piece.index()) {
+            self.open.open(block.piece, &self.layout);
+            if let Some(open) = self.open.get_mut(block.piece.index()) {
+                open.arrive(block.number);
+                // It came from anyone.
+                open.source = Source::Many;
+            }
+            self.refresh(block.piece);
+        }
+    }
+
     /// A block is no longer asked of a link: rejected, timed out, cancelled. False if it was not.
     pub fn release(&mut self, block: Block, link: u32) -> bool {
         let Some(open) = self.open.get_mut(block.piece.index()) else {

@@ -65,6 +65,9 @@ impl Swarm {
             Message::Reject(range) => self.on_reject(link, range),
             Message::Suggest(index) => self.on_suggest(link, index)?,
             Message::AllowedFast(index) => self.on_allowed_fast(link, index)?,
+            Message::HashRequest(payload) => self.on_hash_request(cx, link, payload),
+            Message::Hashes(payload) => self.on_hashes(cx, link, &payload)?,
+            Message::HashReject(payload) => self.on_hash_reject(cx, link, &payload),
             Message::Extended { id, payload } => self.on_extended(cx, link, id, &payload)?,
         }
         Ok(())
@@ -286,7 +289,17 @@ impl Swarm {
 
     fn on_metainfo(&mut self, cx: &mut Context, info: Bytes) {
         match crate::metainfo::Metainfo::from_info(info) {
+            Ok(metainfo)
+                if self.hashes.v1().is_some() && self.hashes.v2().is_some() && self.hashes != metainfo.hashes =>
+            {
+                let text = "the link's two info-hashes are not of one torrent".into();
+                cx.report(self.torrent, Report::BadMetadata(text));
+                self.pause(cx, true);
+            }
             Ok(metainfo) => {
+                // A hybrid has a second name, by which others know it.
+                self.hashes = metainfo.hashes;
+                self.announce_both(cx);
                 let metainfo = alloc::sync::Arc::new(metainfo);
                 cx.report(self.torrent, Report::Metadata(alloc::sync::Arc::clone(&metainfo)));
                 self.open(cx, metainfo);

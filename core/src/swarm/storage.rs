@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 
 use super::Swarm;
 use crate::bits::Bits;
+use crate::digest::Digests;
 use crate::event::{Action, Job, Report, StorageError};
 use crate::layout::Piece;
+use crate::metainfo::Verdict;
 use crate::session::context::Context;
 use crate::slices::Slices;
 
@@ -32,17 +34,30 @@ impl Swarm {
     }
 
     /// A piece in storage has been hashed.
-    pub(crate) fn checked(&mut self, cx: &mut Context, job: Job, digest: Option<[u8; 20]>) {
+    pub(crate) fn checked(&mut self, cx: &mut Context, job: Job, digests: Option<Digests>) {
+        if self.proved(cx, job, digests.as_ref()) {
+            return;
+        }
         let Some(content) = &mut self.content else { return };
         let Some(piece) = content.checking.remove(&job) else {
             return;
         };
-        if digest.is_some() && digest == content.metainfo.piece_hash(piece) {
-            self.found(cx, piece);
-        } else if content.bridge.is_some() {
-            cx.act(Action::Discard(self.torrent, piece));
-        }
+        self.judge_stored(cx, piece, digests.unwrap_or_default());
         self.check_more(cx);
+    }
+
+    /// Says whether a piece in storage is what it should be, once that can be known.
+    pub(super) fn judge_stored(&mut self, cx: &mut Context, piece: Piece, digests: Digests) {
+        let Some(content) = &mut self.content else { return };
+        match content.metainfo.is_right(piece, &digests) {
+            Some(Verdict::Right) => self.found(cx, piece),
+            None if digests.v2.is_some() => {
+                let blocks = Vec::new();
+                content.proofs.unproven.insert(piece, Digests { blocks, ..digests });
+            }
+            _ if content.bridge.is_some() => cx.act(Action::Discard(self.torrent, piece)),
+            _ => {}
+        }
     }
 
     /// Storage holds a verified piece.
@@ -60,7 +75,7 @@ impl Swarm {
         self.promise_piece(piece);
     }
 
-    fn check_more(&mut self, cx: &mut Context) {
+    pub(super) fn check_more(&mut self, cx: &mut Context) {
         let Some(content) = &mut self.content else { return };
         while content.checking.len() < CHECKS {
             let Some(index) = content.unchecked.iter().next() else {
@@ -70,10 +85,10 @@ impl Swarm {
             if let Some(piece) = content.layout.piece(index as u32) {
                 let job = cx.job(self.torrent);
                 content.checking.insert(job, piece);
-                cx.act(Action::Check(job, self.torrent, piece));
+                cx.act(Action::Check(job, self.torrent, piece, content.metainfo.hashing(piece)));
             }
         }
-        if content.checking.is_empty() && !content.restored {
+        if content.checking.is_empty() && content.proofs.unproven.is_empty() && !content.restored {
             content.restored = true;
             cx.report(self.torrent, Report::Checked);
             self.check_complete(cx);

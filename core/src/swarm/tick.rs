@@ -72,6 +72,7 @@ impl Swarm {
         if self.content.is_none() && self.metadata.expire(cx.now) {
             self.touch_all();
         }
+        self.expire_hashes(cx);
         if self.clock.round <= cx.now {
             self.choking_round(cx);
         } else {

@@ -14,6 +14,7 @@ use crate::event::{Action, Link};
 use crate::layout::{Piece, Range};
 use crate::session::context::Context;
 use crate::slices::Slices;
+use crate::wire::frame::MAX_BLOCK;
 use crate::wire::message::{Message, RawRange};
 
 /// Bytes that are brought into memory for one peer ahead of being sent: more than a transport takes at once.
@@ -26,7 +27,7 @@ impl Swarm {
             return Ok(());
         };
         let range = content.layout.range(asked.index, asked.begin, asked.length);
-        let range = range.filter(|range| range.length as usize <= crate::wire::frame::MAX_BLOCK);
+        let range = range.filter(|range| range.length as usize <= MAX_BLOCK);
         let range = range.ok_or(Reason::Protocol("REQUEST outside the torrent or too long"))?;
         let held = content.holds(range.piece);
         let served = !peer.ours.choking || peer.granted.contains(&range.piece);
@@ -150,8 +151,15 @@ impl Swarm {
                 if !content.picker.held().contains(upload.range.piece.index()) {
                     continue;
                 }
-                match content.reads.look_up(upload.range, &content.layout, cx.now) {
-                    Lookup::Ready(data) => upload.data = Some(data),
+                let Some(range) = content.layout.without_padding(upload.range) else {
+                    upload.data = Some(zeros(upload.range.length));
+                    continue;
+                };
+                match content.reads.look_up(range, &content.layout, cx.now) {
+                    Lookup::Ready(mut data) => {
+                        data.extend(zeros(upload.range.length - range.length));
+                        upload.data = Some(data);
+                    }
                     Lookup::Loading => {}
                     Lookup::Load(spans) => {
                         for span in spans {
@@ -215,6 +223,12 @@ impl Swarm {
         self.feed_uploads(cx, link);
         Some(frame)
     }
+}
+
+/// Padding (BEP 47), as v1 peers ask for it.
+fn zeros(length: u32) -> Slices {
+    static ZEROS: [u8; MAX_BLOCK] = [0; MAX_BLOCK];
+    bytes::Bytes::from_static(&ZEROS[..MAX_BLOCK.min(length as usize)]).into()
 }
 
 /// Whether someone else than the asker may have the piece.

@@ -11,6 +11,7 @@ use super::offers::Offers;
 use super::query::{AnnounceEvent, AnnounceReply, Failure};
 use super::udp::Connection;
 use crate::event::Job;
+use crate::key::SwarmKey;
 use crate::session::context::Context;
 use crate::status::{TrackerState, TrackerStatus};
 use crate::time::{Span, Time};
@@ -49,6 +50,8 @@ pub(crate) enum Face {
 pub(crate) struct Tracker {
     pub(crate) url: String,
     pub(crate) face: Face,
+    /// It is announced to under this name; `None` = the torrent's first. A hybrid has a second one (BEP 52).
+    pub(crate) swarm: Option<SwarmKey>,
     tier: usize,
     pub(crate) state: TrackerState,
     pub(crate) next: Time,
@@ -106,6 +109,25 @@ impl Announcer {
             }
         }
         announcer
+    }
+
+    /// Announces under a second name too, from now on.
+    pub(crate) fn also(&mut self, swarm: SwarmKey, now: Time) {
+        let tiers = self.current.len();
+        if self.trackers.iter().any(|tracker| tracker.swarm.is_some()) {
+            return;
+        }
+        let twins = self.trackers.iter().filter_map(|tracker| {
+            let twin = Tracker::new(tracker.url.clone(), tracker.tier + tiers, now)?;
+            let swarm = Some(swarm);
+            Some(Tracker { swarm, ..twin })
+        });
+        let twins: Vec<Tracker> = twins.collect();
+        let count = self.trackers.len();
+        self.trackers.extend(twins);
+        for tier in 0..tiers {
+            self.current.push(self.current[tier] + count);
+        }
     }
 
     /// Announces from now on.
@@ -231,9 +253,14 @@ impl Announcer {
         }
     }
 
-    /// The tracker of that URL.
-    pub(crate) fn by_url(&self, url: &str) -> Option<usize> {
-        self.trackers.iter().position(|tracker| tracker.url == url)
+    /// The tracker of that URL which is announced to under that name; `None` = the first.
+    pub(crate) fn by_url(&self, url: &str, swarm: Option<SwarmKey>) -> Option<usize> {
+        let of_url = |tracker: &Tracker| tracker.url == url;
+        let second = self
+            .trackers
+            .iter()
+            .position(|tracker| of_url(tracker) && swarm.is_some() && tracker.swarm == swarm);
+        second.or_else(|| self.trackers.iter().position(of_url))
     }
 
     /// The tracker that this job asks.
@@ -242,7 +269,8 @@ impl Announcer {
     }
 
     pub(crate) fn status(&self, now: Time) -> Vec<TrackerStatus> {
-        self.trackers.iter().map(|tracker| tracker.status(now)).collect()
+        let first = self.trackers.iter().filter(|tracker| tracker.swarm.is_none());
+        first.map(|tracker| tracker.status(now)).collect()
     }
 }
 
@@ -257,6 +285,7 @@ impl Tracker {
         Some(Self {
             url,
             face,
+            swarm: None,
             tier,
             state: TrackerState::Idle,
             next: now,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::ws::OfferId;
 use crate::event::Offer;
-use crate::key::PeerId;
+use crate::key::{PeerId, SwarmKey};
 use crate::map::Map;
 use crate::time::{Span, Time};
 
@@ -42,6 +42,8 @@ struct Ours {
 pub(crate) struct Theirs {
     /// The tracker it came by.
     pub(crate) url: String,
+    /// The swarm it named.
+    pub(crate) swarm: SwarmKey,
     pub(crate) peer: PeerId,
     pub(crate) id: OfferId,
 }
@@ -105,6 +107,11 @@ impl Offers {
     /// The offer of another peer that this one is.
     pub(crate) fn theirs(&self, offer: Offer) -> Option<&Theirs> {
         self.theirs.get(&offer)
+    }
+
+    /// The tracker that an offer of ours is for.
+    pub(crate) fn tracker_of(&self, offer: Offer) -> Option<usize> {
+        self.ours.get(&offer).map(|ours| ours.tracker)
     }
 
     /// Whether a connection to that peer is being negotiated.

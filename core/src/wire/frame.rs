@@ -4,8 +4,10 @@
 //! buffers: O(buffers it straddles), no work per byte. What is announced too long is refused from its length alone, and
 //! trickled bytes are joined, so that one connection holds at most about [`MAX_MESSAGE`] bytes and what was pushed last.
 
+use super::hashes::{HEAD, MAX_HASHES};
 use super::message::{Message, RawRange, id};
 use crate::layout::MAX_PIECES;
+use crate::merkle::HASH;
 use crate::slices::Slices;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -144,6 +146,9 @@ impl Framer {
             id::HAVE_NONE => Message::HaveNone,
             id::REJECT => Message::Reject(self.range()),
             id::ALLOWED_FAST => Message::AllowedFast(self.number()),
+            id::HASH_REQUEST => Message::HashRequest(self.take(length)),
+            id::HASHES => Message::Hashes(self.take(length)),
+            id::HASH_REJECT => Message::HashReject(self.take(length)),
             id::EXTENDED => {
                 let id = self.peek::<1>().unwrap_or_default()[0];
                 self.skip(1);
@@ -241,6 +246,8 @@ const fn check(id: u8, length: usize) -> Result<(), FrameError> {
         id::BITFIELD => (1, 1 + MAX_BITFIELD),
         id::PIECE => (9, 9 + MAX_BLOCK),
         id::EXTENDED => (2, 2 + MAX_EXTENDED),
+        id::HASH_REQUEST | id::HASH_REJECT => (1 + HEAD, 1 + HEAD),
+        id::HASHES => (1 + HEAD + HASH, 1 + MAX_HASHES),
         _ => (1, MAX_BLOCK),
     };
     if length < least || (length > most && least == most) {
@@ -322,6 +329,9 @@ mod tests {
             Message::HaveNone,
             Message::Reject(range),
             Message::AllowedFast(4),
+            Message::HashRequest(vec![1; HEAD].into()),
+            Message::Hashes(vec![2; HEAD + 3 * HASH].into()),
+            Message::HashReject(vec![3; HEAD].into()),
         ]
     }
 
@@ -381,7 +391,7 @@ mod tests {
     fn malformed_messages_are_refused_from_their_first_bytes() {
         let too_long = |limit, received| FrameError::TooLong { limit, received };
         let length = |id, expected, received| FrameError::Length { id, expected, received };
-        let table: [(&[u8], FrameError); 12] = [
+        let table: [(&[u8], FrameError); 16] = [
             (&[0xff; 4], too_long(MAX_MESSAGE, u32::MAX as usize)),
             (&[0, 0x10, 0, 3], too_long(MAX_MESSAGE, MAX_MESSAGE + 1)),
             (&[0, 0x10, 0, 2, 7], too_long(MAX_BLOCK + 9, MAX_MESSAGE)),
@@ -394,6 +404,10 @@ mod tests {
             (&[0, 0, 0, 2, 9], length(9, 3, 2)),
             (&[0, 0, 0, 1, 20], length(20, 2, 1)),
             (&[0, 1, 0, 0, 16], length(16, 13, 65_536)),
+            (&[0, 0, 0, 48, 21], length(21, 49, 48)),
+            (&[0, 0, 0, 50, 23], length(23, 49, 50)),
+            (&[0, 0, 0, 80, 22], length(22, 81, 80)),
+            (&[0, 0, 0x48, 0, 22], too_long(MAX_HASHES + 1, 0x4800)),
         ];
         for (bytes, error) in table {
             let mut framer = Framer::new();

@@ -31,6 +31,18 @@ impl Reserved {
     const EXTENDED: u8 = 0x10;
     const FAST: u8 = 0x04;
     const DHT: u8 = 0x01;
+    const V2: u8 = 0x10;
+
+    /// The same, and that it speaks v2 of a hybrid that it names by v1 (BEP 52). To a torrent of v1 alone libtorrent takes it for a fault.
+    pub const fn with_v2(mut self) -> Self {
+        self.0[7] |= Self::V2;
+        self
+    }
+
+    /// Whether it may be answered by the v2 name of a hybrid (BEP 52).
+    pub const fn v2(self) -> bool {
+        self.0[7] & Self::V2 != 0
+    }
 
     /// Whether it speaks the extension protocol (BEP 10).
     pub const fn extended(self) -> bool {

@@ -61,6 +61,12 @@ pub enum Message {
     Reject(RawRange),
     /// This piece may be asked for while choked (BEP 6).
     AllowedFast(u32),
+    /// Please send these nodes of a hash tree (BEP 52): the payload, see [`HashRange`](super::hashes::HashRange).
+    HashRequest(Bytes),
+    /// The nodes that were asked for, after the payload that asked for them (BEP 52).
+    Hashes(Bytes),
+    /// The sender will not answer this hash request (BEP 52): its payload.
+    HashReject(Bytes),
     /// A message of the extension protocol (BEP 10); id 0 is its handshake.
     Extended {
         /// The id that the receiver gave to the extension.
@@ -90,6 +96,9 @@ pub(super) mod id {
     pub(crate) const REJECT: u8 = 0x10;
     pub(crate) const ALLOWED_FAST: u8 = 0x11;
     pub(crate) const EXTENDED: u8 = 20;
+    pub(crate) const HASH_REQUEST: u8 = 21;
+    pub(crate) const HASHES: u8 = 22;
+    pub(crate) const HASH_REJECT: u8 = 23;
 }
 
 impl RawRange {
@@ -121,10 +130,10 @@ impl Message {
             Self::Interested => head(1, id::INTERESTED, out),
             Self::NotInterested => head(1, id::NOT_INTERESTED, out),
             Self::Have(index) => with_index(id::HAVE, *index, out),
-            Self::Bitfield(bits) => {
-                head(1 + bits.len(), id::BITFIELD, out);
-                out.extend_from_slice(bits);
-            }
+            Self::Bitfield(bits) => with_bytes(id::BITFIELD, bits, out),
+            Self::HashRequest(payload) => with_bytes(id::HASH_REQUEST, payload, out),
+            Self::Hashes(payload) => with_bytes(id::HASHES, payload, out),
+            Self::HashReject(payload) => with_bytes(id::HASH_REJECT, payload, out),
             Self::Request(range) => range.encode(id::REQUEST, out),
             Self::Piece { index, begin, block } => {
                 // A block is at most `frame::MAX_BLOCK` long.
@@ -155,6 +164,11 @@ impl Message {
 fn head(length: usize, id: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&(length as u32).to_be_bytes());
     out.push(id);
+}
+
+fn with_bytes(id: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    head(1 + bytes.len(), id, out);
+    out.extend_from_slice(bytes);
 }
 
 fn with_index(id: u8, index: u32, out: &mut Vec<u8>) {

@@ -7,5 +7,6 @@ pub mod extended;
 pub mod fast;
 pub mod frame;
 pub mod handshake;
+pub mod hashes;
 pub mod message;
 pub mod metadata;

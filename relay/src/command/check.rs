@@ -44,7 +44,6 @@ impl Check {
     /// The .torrent is refused, or the folder cannot be read.
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         let metainfo = input::read_torrent(&self.torrent)?;
-        input::require_v1(&metainfo)?;
         let pieces = metainfo.layout.pieces();
         let bar = Bar::pieces("checking", pieces, self.json);
         let threads = self.threads.unwrap_or_else(system::threads);

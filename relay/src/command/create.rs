@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Args;
 use serde::Serialize;
-use sha1::{Digest, Sha1};
+use tombolo_core::digest::{Digests, Hasher};
 use tombolo_core::layout::{Layout, Piece};
 use tombolo_core::metainfo::Metainfo;
-use tombolo_core::metainfo::create::{CreateError, Creator, NewFile};
+use tombolo_core::metainfo::create::{CreateError, Creator, Hashes, NewFile, Version};
 
 use super::bar::Bar;
 use super::failure::Failure;
@@ -88,9 +88,6 @@ impl Create {
     /// # Errors
     /// The content cannot be read or makes no torrent, or the .torrent cannot be written.
     pub(super) fn run(&self) -> Result<(), Failure> {
-        if self.v2 || self.hybrid {
-            return Err(Failure::refused("unsupported", "only version 1 can be made yet"));
-        }
         let mut content = Content::find(&self.path, Some(&self.output))?;
         let creator = &mut content.creator;
         creator.piece_length = self.piece_length.unwrap_or(creator.piece_length);
@@ -100,23 +97,31 @@ impl Create {
         creator.comment.clone_from(&self.comment);
         creator.creation_date = self.date;
         if let Some(name) = &self.name {
-            creator.name = name.clone().into();
+            creator.rename(name.as_bytes());
         }
+        creator.set_version(match (self.v2, self.hybrid) {
+            (true, _) => Version::V2,
+            (_, true) => Version::Hybrid,
+            _ => Version::V1,
+        });
         let bytes = content.torrent(self.threads.unwrap_or_else(system::threads), self.json)?;
         let metainfo = Metainfo::parse(&bytes.clone().into())?;
         fs::write(&self.output, bytes).map_err(|error| Failure::io(self.output.display(), &error))?;
-        let hash = metainfo.hashes.v1().map(|hash| hash.to_string());
+        let v1 = metainfo.hashes.v1().map(|hash| hash.to_string());
+        let v2 = metainfo.hashes.v2().map(|hash| hash.to_string());
         if self.json {
             output::line(&Document {
-                info_hash_v1: hash,
-                info_hash_v2: None,
+                info_hash_v1: v1,
+                info_hash_v2: v2,
                 piece_length: metainfo.layout.nominal_piece_length(),
                 pieces: metainfo.layout.pieces(),
                 total_length: metainfo.content_length(),
                 name: metainfo.name,
             });
         } else {
-            output::say(&hash.unwrap_or_default());
+            for hash in [v1, v2].into_iter().flatten() {
+                output::say(&hash);
+            }
         }
         Ok(())
     }
@@ -168,14 +173,9 @@ impl Content {
         Ok(self.creator.torrent(&hashes)?)
     }
 
-    fn hash(&self, layout: &Layout, threads: usize, bar: &Bar) -> Result<Vec<u8>, Failure> {
+    fn hash(&self, layout: &Layout, threads: usize, bar: &Bar) -> Result<Hashes, Failure> {
         let (next, failure) = (AtomicU32::new(0), Mutex::new(None));
-        let mut starts = Vec::with_capacity(self.creator.files().len());
-        let mut end = 0;
-        for file in self.creator.files() {
-            starts.push(end);
-            end += file.length;
-        }
+        let starts = self.creator.offsets().ok_or(CreateError::Overflow)?;
         let run = || {
             let mut reader = Reader {
                 content: self,
@@ -186,7 +186,7 @@ impl Content {
             let mut hashes = Vec::new();
             while let Some(piece) = layout.piece(next.fetch_add(1, Ordering::Relaxed)) {
                 match reader.hash(layout, piece) {
-                    Ok(hash) => hashes.push((piece, hash)),
+                    Ok(digests) => hashes.push((piece, digests)),
                     Err(error) => {
                         next.store(u32::MAX / 2, Ordering::Relaxed);
                         *failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
@@ -197,12 +197,12 @@ impl Content {
             }
             hashes
         };
-        let mut hashes = vec![0; layout.pieces() * 20];
+        let mut hashes = Hashes::of(layout);
         std::thread::scope(|scope| {
             let workers = (0..threads.clamp(1, layout.pieces())).map(|_| scope.spawn(run));
             for worker in workers.collect::<Vec<_>>() {
-                for (piece, hash) in worker.join().unwrap_or_default() {
-                    hashes[piece.index() * 20..][..20].copy_from_slice(&hash);
+                for (piece, digests) in worker.join().unwrap_or_default() {
+                    hashes.set(piece, &digests);
                 }
             }
         });
@@ -232,27 +232,34 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn hash(&mut self, layout: &Layout, piece: Piece) -> Result<[u8; 20], Failure> {
-        let mut sha1 = Sha1::new();
+    /// The digests of a piece, those of its blocks left out: there may be many pieces.
+    fn hash(&mut self, layout: &Layout, piece: Piece) -> Result<Digests, Failure> {
         let mut at = layout.offset(piece);
         let end = at + u64::from(layout.piece_length(piece));
         let mut number = self.starts.partition_point(|&start| start <= at).saturating_sub(1);
+        let creator = &self.content.creator;
+        let length = creator.files().get(number).map_or(0, |file| file.length);
+        let mut hasher = Hasher::new(creator.hashing(layout, piece, length));
         while at < end {
             let (Some(file), Some(&start)) = (self.content.creator.files().get(number), self.starts.get(number)) else {
                 break;
             };
             let to = end.min(start + file.length);
             if at < to {
-                self.hash_file(number, (at - start, to - start), &mut sha1)
+                self.hash_file(number, (at - start, to - start), &mut hasher)
                     .map_err(|error| Failure::io(self.content.path(file).display(), &error))?;
                 at = to;
             }
             number += 1;
         }
-        Ok(sha1.finalize().into())
+        let blocks = Vec::new();
+        Ok(Digests {
+            blocks,
+            ..hasher.finish()
+        })
     }
 
-    fn hash_file(&mut self, number: usize, (mut from, to): (u64, u64), sha1: &mut Sha1) -> io::Result<()> {
+    fn hash_file(&mut self, number: usize, (mut from, to): (u64, u64), hasher: &mut Hasher) -> io::Result<()> {
         let file = match &mut self.open {
             Some((open, file)) if *open == number => file,
             open => {
@@ -272,7 +279,7 @@ impl Reader<'_> {
                 io::ErrorKind::UnexpectedEof => io::Error::other("it has become shorter while it was read"),
                 _ => error,
             })?;
-            sha1.update(&*part);
+            hasher.update(part);
             from += part.len() as u64;
         }
         Ok(())

@@ -59,16 +59,3 @@ pub(super) fn read_source(text: &OsStr) -> Result<Source, Failure> {
         None => Ok(Source::Metainfo(Arc::new(read_torrent(Path::new(text))?))),
     }
 }
-
-/// Refuses a torrent whose pieces have no SHA-1.
-///
-/// # Errors
-/// `unsupported`.
-pub(super) fn require_v1(metainfo: &Metainfo) -> Result<(), Failure> {
-    if metainfo.hashes.v1().is_some() {
-        Ok(())
-    } else {
-        let message = "this is a torrent of version 2 alone, whose pieces cannot be checked yet";
-        Err(Failure::refused("unsupported", message))
-    }
-}

@@ -12,7 +12,6 @@ use tombolo_core::status::Status;
 use tombolo_core::swarm::Priority;
 
 use super::failure::Failure;
-use super::input;
 use crate::outside;
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
@@ -70,9 +69,6 @@ impl Node {
     /// # Errors
     /// An address cannot be listened at, the torrent cannot be traded yet, or there are no threads.
     pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
-        if let Source::Metainfo(metainfo) = &settings.source {
-            input::require_v1(metainfo)?;
-        }
         let listener = match settings.listen {
             Some(address) => Some(listen(address).await?),
             None => None,
@@ -105,7 +101,7 @@ impl Node {
         let torrent = self.torrent;
         let look = self.shards.look(torrent, move |view| {
             let status = view.session.status(view.now, torrent)?;
-            let layout = view.session.metainfo(torrent).map(|metainfo| metainfo.layout);
+            let layout = view.session.metainfo(torrent).map(|metainfo| metainfo.layout.clone());
             Some((status, layout))
         });
         look.await.flatten()

@@ -63,7 +63,7 @@ impl State {
 
     /// The metainfo of a swarm, if it was kept.
     pub(crate) fn metainfo(&self, swarm: SwarmKey) -> Option<Metainfo> {
-        let metainfo = Metainfo::parse(&read(&self.data.join(metainfo_name(swarm)))?.into()).ok()?;
+        let metainfo = Metainfo::parse_unfinished(&read(&self.data.join(metainfo_name(swarm)))?.into()).ok()?;
         let is_it = metainfo.hashes.swarms().any(|own| own == swarm);
         is_it.then_some(metainfo)
     }

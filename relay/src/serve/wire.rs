@@ -109,7 +109,7 @@ impl Fresh for Wire {
 pub(crate) async fn serve(relay: Arc<Relay>, mut wire: Wire, address: SocketAddr, place: Place) {
     let mut refusal = None;
     let admit = |swarm: SwarmKey| match relay.bridge.admit(swarm, || relay.tracker.natives(swarm)) {
-        Ok(_) => Some(relay.shards.peer_id()),
+        Ok(_) => relay.shards.answers_as(swarm),
         Err(reason) => {
             refusal = Some(reason);
             None

@@ -12,7 +12,15 @@ use tombolo_core::key::SwarmKey;
 /// All torrents of all shards by their swarms.
 #[derive(Debug, Default)]
 pub struct Directory {
-    swarms: RwLock<HashMap<SwarmKey, Torrent>>,
+    swarms: RwLock<HashMap<SwarmKey, Entry>>,
+}
+
+/// What a swarm is of.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    torrent: Torrent,
+    /// The swarm of its v2 info-hash, where it is a hybrid.
+    v2: Option<SwarmKey>,
 }
 
 impl Directory {
@@ -22,26 +30,36 @@ impl Directory {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&swarm)
-            .copied()
+            .map(|entry| entry.torrent)
+    }
+
+    /// For a swarm that is here: the one of its v2 info-hash, if it is a hybrid.
+    pub(crate) fn v2(&self, swarm: SwarmKey) -> Option<Option<SwarmKey>> {
+        let table = self.swarms.read().unwrap_or_else(PoisonError::into_inner);
+        table.get(&swarm).map(|entry| entry.v2)
     }
 
     /// Enters a torrent, if none of its swarms has another one; else that one is given.
     pub(crate) fn claim(&self, swarms: &[SwarmKey], torrent: Torrent) -> Result<(), Torrent> {
         let mut table = self.swarms.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = swarms.iter().find_map(|swarm| table.get(swarm)) {
-            return Err(*other);
+            return Err(other.torrent);
         }
-        table.extend(swarms.iter().map(|swarm| (*swarm, torrent)));
+        let v2 = second(swarms);
+        table.extend(swarms.iter().map(|swarm| (*swarm, Entry { torrent, v2 })));
         Ok(())
     }
 
-    /// Enters a further swarm of a torrent, unless it has another one.
-    pub(crate) fn alias(&self, swarm: SwarmKey, torrent: Torrent) {
-        self.swarms
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(swarm)
-            .or_insert(torrent);
+    /// The swarms of a torrent are known in full now: enters those that no other torrent has.
+    pub(crate) fn alias(&self, swarms: &[SwarmKey], torrent: Torrent) {
+        let mut table = self.swarms.write().unwrap_or_else(PoisonError::into_inner);
+        let v2 = second(swarms);
+        for swarm in swarms {
+            let entry = table.entry(*swarm).or_insert(Entry { torrent, v2 });
+            if entry.torrent == torrent {
+                entry.v2 = v2;
+            }
+        }
     }
 
     /// Takes a torrent out.
@@ -49,7 +67,15 @@ impl Directory {
         self.swarms
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, other| *other != torrent);
+            .retain(|_, entry| entry.torrent != torrent);
+    }
+}
+
+/// The swarm of the v2 info-hash of a hybrid: its second.
+const fn second(swarms: &[SwarmKey]) -> Option<SwarmKey> {
+    match swarms {
+        [_, v2] => Some(*v2),
+        _ => None,
     }
 }
 
@@ -62,8 +88,10 @@ mod tests {
         let directory = Directory::default();
         let (v1, v2, torrent) = (SwarmKey([1; 20]), SwarmKey([2; 20]), Torrent(7));
         assert_eq!(directory.claim(&[v1], torrent), Ok(()));
-        directory.alias(v2, torrent);
+        assert_eq!((directory.v2(v1), directory.v2(v2)), (Some(None), None));
+        directory.alias(&[v1, v2], torrent);
         assert_eq!(directory.find(v2), Some(torrent));
+        assert_eq!(directory.v2(v1), Some(Some(v2)));
         assert_eq!(directory.claim(&[SwarmKey([3; 20]), v2], Torrent(8)), Err(torrent));
         assert_eq!(directory.find(SwarmKey([3; 20])), None);
         directory.remove(torrent);

@@ -23,7 +23,7 @@ use tombolo_core::time::Time;
 
 use super::buffers::Buffers;
 use super::directory::Directory;
-use super::greet;
+use super::greet::{self, Local};
 use super::link::{Flow, Framing, Pump, Stream};
 use super::negotiation::Negotiations;
 use super::{Place, ShardConfig};
@@ -122,10 +122,6 @@ impl Driver {
             alarm: Cell::new(None),
             earlier: Notify::new(),
         })
-    }
-
-    pub(crate) const fn config(&self) -> &ShardConfig {
-        &self.config
     }
 
     pub(crate) fn rtc(&self) -> Option<&Rtc> {
@@ -232,9 +228,8 @@ impl Driver {
 
     fn report(&self, torrent: Torrent, report: Report) {
         if let Report::Metadata(metainfo) = &report {
-            for swarm in metainfo.hashes.swarms() {
-                self.directory.alias(swarm, torrent);
-            }
+            self.directory
+                .alias(&metainfo.hashes.swarms().collect::<Vec<_>>(), torrent);
         }
         if matches!(report, Report::Verified(..)) {
             // One a piece, and no one outside draws piece maps: waking another thread for each costs more than hashing a small one.
@@ -279,10 +274,14 @@ impl Driver {
         look(&mut self.session.borrow_mut(), self.now())
     }
 
-    /// The swarm to shake hands for; `None` if the torrent is gone.
-    pub(super) fn swarm(&self, torrent: Torrent) -> Option<SwarmKey> {
-        let status = self.session.borrow_mut().status(self.now(), torrent);
-        status.map(|status| status.hashes.swarm())
+    /// The swarm to shake hands for, and who we are in it; `None` if the torrent is gone.
+    pub(super) fn swarm(&self, torrent: Torrent, origin: Origin) -> Option<(SwarmKey, Local)> {
+        let mut session = self.session.borrow_mut();
+        let swarm = session.swarm(torrent, origin)?;
+        let hashes = session.status(self.now(), torrent)?.hashes;
+        let id = self.config.session.peer_id;
+        let v2 = hashes.v1().and_then(|_| hashes.v2()).map(SwarmKey::from);
+        Some((swarm, Local { id, v2 }))
     }
 
     /// Whether a torrent is (still) here.
@@ -383,8 +382,8 @@ impl Driver {
         let driver = self.clone();
         tokio::task::spawn_local(async move {
             let connected = async {
-                let swarm = driver.swarm(torrent).filter(|_| allowed)?;
-                connect(address, swarm, &driver).await.ok()
+                let swarm = driver.swarm(torrent, Origin::Dialled(dial)).filter(|_| allowed)?;
+                connect(address, swarm).await.ok()
             };
             match connected.await {
                 Some((stream, greeting)) if driver.has(torrent) => {
@@ -398,11 +397,25 @@ impl Driver {
     }
 }
 
-async fn connect(address: SocketAddr, swarm: SwarmKey, driver: &Driver) -> std::io::Result<(TcpStream, Greeting)> {
+/// Connects and shakes hands. A peer that does not take a hybrid's v1 name may know its v2 name alone (BEP 52).
+async fn connect(address: SocketAddr, (swarm, local): (SwarmKey, Local)) -> std::io::Result<(TcpStream, Greeting)> {
+    match (attempt(address, swarm, local).await?, local.v2) {
+        (Ok(connected), _) => Ok(connected),
+        (Err(_), Some(v2)) => attempt(address, v2, local).await?,
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// Connects by one name; the inner result is the handshake's.
+async fn attempt(
+    address: SocketAddr,
+    swarm: SwarmKey,
+    local: Local,
+) -> std::io::Result<std::io::Result<(TcpStream, Greeting)>> {
     let mut stream = tokio::time::timeout(greet::PATIENCE, TcpStream::connect(address)).await??;
     stream.set_nodelay(true)?;
-    let greeting = greet::knock(&mut stream, swarm, driver.config.session.peer_id).await?;
-    Ok((stream, greeting))
+    let greeting = greet::knock(&mut stream, swarm, local).await;
+    Ok(greeting.map(|greeting| (stream, greeting)))
 }
 
 /// Numbers of one torrent; links are counted elsewhere.

@@ -20,6 +20,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// What one read of a handshake takes in: it, and the bitfield of a small torrent.
 const READ: usize = 4096;
 
+/// Who we are to a peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Local {
+    /// Our name.
+    pub(crate) id: PeerId,
+    /// The v2 name of the swarm, where it is a hybrid's: peers that speak v2 are told it (BEP 52).
+    pub(crate) v2: Option<SwarmKey>,
+}
+
 /// A connection on which no handshake has been yet.
 pub(crate) trait Fresh: Send {
     /// The next bytes. An end is an error.
@@ -60,18 +69,21 @@ impl Fresh for FreshChannel<'_> {
 ///
 /// # Errors
 /// The connection breaks, or the peer speaks something else or of another swarm, or is ourselves, or takes too long.
-pub(crate) async fn knock(fresh: &mut impl Fresh, swarm: SwarmKey, local: PeerId) -> io::Result<Greeting> {
-    let door = Door::outgoing(swarm, local);
-    within_patience(pass(fresh, door, |_| Some(local))).await
+pub(crate) async fn knock(fresh: &mut impl Fresh, swarm: SwarmKey, local: Local) -> io::Result<Greeting> {
+    let door = match local.v2 {
+        Some(v2) => Door::outgoing_hybrid(swarm, v2, local.id),
+        None => Door::outgoing(swarm, local.id),
+    };
+    within_patience(pass(fresh, door, |_| None)).await
 }
 
-/// Shakes hands with a peer that names the swarm. `admit` gives our name there, or `None` to refuse.
+/// Shakes hands with a peer that names the swarm. `admit` says who we are there, or `None` to refuse.
 ///
 /// # Errors
 /// As of [`knock`], or it is refused.
 pub(crate) async fn answer(
     fresh: &mut impl Fresh,
-    admit: impl FnMut(SwarmKey) -> Option<PeerId> + Send,
+    admit: impl FnMut(SwarmKey) -> Option<Local> + Send,
 ) -> io::Result<Greeting> {
     within_patience(pass(fresh, Door::incoming(), admit)).await
 }
@@ -85,7 +97,7 @@ async fn within_patience<T>(shaking: impl Future<Output = io::Result<T>>) -> io:
 async fn pass(
     fresh: &mut impl Fresh,
     mut door: Door,
-    mut admit: impl FnMut(SwarmKey) -> Option<PeerId> + Send,
+    mut admit: impl FnMut(SwarmKey) -> Option<Local> + Send,
 ) -> io::Result<Greeting> {
     loop {
         if let Some(output) = door.take_output() {
@@ -95,7 +107,7 @@ async fn pass(
         let mut progress = door.receive(received).map_err(io::Error::other)?;
         if let Progress::Asked(swarm) = progress {
             let local = admit(swarm).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "an unknown torrent"))?;
-            progress = door.admit(local).map_err(io::Error::other)?;
+            progress = door.admit_hybrid(local.id, local.v2).map_err(io::Error::other)?;
         }
         if let Progress::Open(greeting) = progress {
             if let Some(output) = door.take_output() {
@@ -112,16 +124,21 @@ mod tests {
 
     const SWARM: SwarmKey = SwarmKey([5; 20]);
 
+    const fn named(id: u8) -> Local {
+        let id = PeerId([id; 20]);
+        Local { id, v2: None }
+    }
+
     #[tokio::test]
     async fn two_ends_find_each_other_and_lose_no_byte() {
         let (mut left, mut right) = tokio::io::duplex(30);
         let outgoing = async {
-            let greeting = knock(&mut left, SWARM, PeerId([1; 20])).await.unwrap();
+            let greeting = knock(&mut left, SWARM, named(1)).await.unwrap();
             left.write_all(b"more").await.unwrap();
             greeting
         };
         let incoming = async {
-            let greeting = answer(&mut right, |swarm| (swarm == SWARM).then_some(PeerId([2; 20])))
+            let greeting = answer(&mut right, |swarm| (swarm == SWARM).then_some(named(2)))
                 .await
                 .unwrap();
             let mut more = greeting.rest.to_vec();

@@ -28,7 +28,7 @@ use tombolo_core::time::Time;
 pub use directory::Directory;
 pub use driver::Counts;
 pub(crate) use driver::sum;
-pub(crate) use greet::{Fresh, FreshChannel, answer};
+pub(crate) use greet::{Fresh, FreshChannel, Local, answer};
 
 use crate::outside::Outside;
 use crate::rtc::{Channel, Rtc};

@@ -96,8 +96,7 @@ impl Driver {
     async fn connect(self: &Rc<Self>, pending: Pending, torrent: Torrent, origin: Origin) {
         let connected = async {
             let channel = pending.open().await.ok()?;
-            let swarm = self.swarm(torrent)?;
-            let local = self.config().session.peer_id;
+            let (swarm, local) = self.swarm(torrent, origin)?;
             let greeting = greet::knock(&mut FreshChannel(&channel), swarm, local).await.ok()?;
             Some((channel, greeting))
         };

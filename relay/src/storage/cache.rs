@@ -8,8 +8,8 @@ use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
 use tombolo_core::bits::Bits;
+use tombolo_core::digest::{Digests, Hasher, Hashing};
 use tombolo_core::layout::{Layout, Piece, Range};
 use tombolo_core::slices::Slices;
 
@@ -76,12 +76,12 @@ impl Cache {
         Ok(data.into())
     }
 
-    /// The SHA-1 of a piece; an error when it is not there in full.
-    pub(super) fn check(&self, piece: Piece) -> io::Result<[u8; 20]> {
-        let mut sha1 = Sha1::new();
+    /// The digests of a piece; an error when it is not there in full.
+    pub(super) fn check(&self, piece: Piece, hashing: Hashing) -> io::Result<Digests> {
+        let mut hasher = Hasher::new(hashing);
         let length = self.layout.piece_length(piece) as usize;
-        hash_file(&*self.file(piece)?, &mut sha1, 0, length)?;
-        Ok(sha1.finalize().into())
+        hash_file(&*self.file(piece)?, &mut hasher, 0, length)?;
+        Ok(hasher.finish())
     }
 
     /// Forgets a piece.

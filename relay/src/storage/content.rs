@@ -1,8 +1,9 @@
 //! What storage needs to know of a torrent: its files, its pieces and their digests.
 
 use bytes::Bytes;
+use tombolo_core::digest::Digests;
 use tombolo_core::layout::{Layout, Piece};
-use tombolo_core::metainfo::{File, FilePath, Metainfo};
+use tombolo_core::metainfo::{File, FilePath, Layers, Metainfo};
 
 use super::plan::{Entry, Kind, Plan, Span};
 
@@ -13,8 +14,10 @@ pub(super) struct Content {
     pub(super) plan: Plan,
     /// Its pieces.
     pub(super) layout: Layout,
-    /// The SHA-1 of each piece, one after the other (BEP 3).
+    /// The SHA-1 of each piece, one after the other (BEP 3); empty if it is v2 alone.
     pub(super) digests: Bytes,
+    /// The hash trees of its files (BEP 52), as far as they were known when it was opened.
+    pub(super) layers: Layers,
 }
 
 impl Content {
@@ -34,15 +37,20 @@ impl Content {
         };
         Self {
             plan: Plan::new(metainfo.files.iter().map(entry).collect()),
-            layout: metainfo.layout,
+            layout: metainfo.layout.clone(),
             digests: metainfo.piece_hashes.clone(),
+            layers: metainfo.layers.clone(),
         }
     }
 
-    /// Whether `digest` is that of the piece.
-    pub(super) fn matches(&self, piece: Piece, digest: &[u8; 20]) -> bool {
+    /// Whether these are the digests of the piece, by every version that is known of it.
+    pub(super) fn matches(&self, piece: Piece, digests: &Digests) -> bool {
         let at = piece.index() * 20;
-        self.digests.get(at..at + 20) == Some(digest)
+        let v1 = self.digests.get(at..at + 20);
+        let v2 = self.layers.piece(piece).0;
+        let same_v1 = v1.is_none_or(|v1| digests.v1.is_some_and(|digest| digest[..] == *v1));
+        let same_v2 = v2.is_none_or(|v2| digests.v2 == Some(v2));
+        (v1.is_some() || v2.is_some()) && same_v1 && same_v2
     }
 
     /// The spans of a piece.

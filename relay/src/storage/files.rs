@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
 use tombolo_core::bits::Bits;
+use tombolo_core::digest::{Digests, Hasher, Hashing};
 use tombolo_core::layout::{Piece, Range};
 use tombolo_core::slices::Slices;
 
@@ -171,25 +171,25 @@ impl Files {
         Ok(data.into())
     }
 
-    /// The SHA-1 of what is there of a piece; an error when it is not there in full.
-    pub(super) fn check(&self, piece: Piece) -> io::Result<[u8; 20]> {
-        let mut sha1 = Sha1::new();
+    /// The digests of what is there of a piece; an error when it is not there in full.
+    pub(super) fn check(&self, piece: Piece, hashing: Hashing) -> io::Result<Digests> {
+        let mut hasher = Hasher::new(hashing);
         let places = read(&self.places);
         let mut end = 0;
         for span in self.content.spans(piece) {
-            hash_zeros(&mut sha1, span.at - end);
+            hash_zeros(&mut hasher, span.at - end);
             end = span.at + span.length;
             match self.place(&places, span, false)? {
-                Some((file, offset)) => hash_file(&file, &mut sha1, offset, span.length)?,
-                None => hash_zeros(&mut sha1, span.length),
+                Some((file, offset)) => hash_file(&file, &mut hasher, offset, span.length)?,
+                None => hash_zeros(&mut hasher, span.length),
             }
         }
-        hash_zeros(&mut sha1, self.content.layout.piece_length(piece) as usize - end);
-        let digest = sha1.finalize().into();
-        if self.content.matches(piece, &digest) {
+        hash_zeros(&mut hasher, self.content.layout.piece_length(piece) as usize - end);
+        let digests = hasher.finish();
+        if self.content.matches(piece, &digests) {
             self.hold(piece, &places, false)?;
         }
-        Ok(digest)
+        Ok(digests)
     }
 
     /// Takes over another selection. What was kept of a file nobody wanted is moved into the file when somebody does.

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 
-use bytes::Bytes;
 use rustix::io::{Errno, pread, pwritev};
-use sha1::{Digest, Sha1};
+use tombolo_core::digest::Hasher;
 use tombolo_core::event::StorageError;
 use tombolo_core::slices::Slices;
 
@@ -51,7 +50,7 @@ pub(super) fn read_into(file: &File, data: &mut Vec<u8>, offset: u64, length: us
 }
 
 /// Hashes the `length` bytes from `offset` on.
-pub(super) fn hash_file(file: &File, sha1: &mut Sha1, mut offset: u64, length: usize) -> io::Result<()> {
+pub(super) fn hash_file(file: &File, hasher: &mut Hasher, mut offset: u64, length: usize) -> io::Result<()> {
     thread_local! {
         static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; CHUNK]);
     }
@@ -60,7 +59,7 @@ pub(super) fn hash_file(file: &File, sha1: &mut Sha1, mut offset: u64, length: u
         while left > 0 {
             let part = &mut buffer[..left.min(CHUNK)];
             file.read_exact_at(part, offset)?;
-            sha1.update(&*part);
+            hasher.update(part);
             left -= part.len();
             offset += part.len() as u64;
         }
@@ -69,18 +68,11 @@ pub(super) fn hash_file(file: &File, sha1: &mut Sha1, mut offset: u64, length: u
 }
 
 /// Hashes `length` zeros.
-pub(super) fn hash_zeros(sha1: &mut Sha1, length: usize) {
+pub(super) fn hash_zeros(hasher: &mut Hasher, length: usize) {
     let zeros = [0; 4096];
     for at in (0..length).step_by(zeros.len()) {
-        sha1.update(&zeros[..zeros.len().min(length - at)]);
+        hasher.update(&zeros[..zeros.len().min(length - at)]);
     }
-}
-
-/// The SHA-1 of a list of slices.
-pub(super) fn sha1(data: &Slices) -> [u8; 20] {
-    let mut sha1 = Sha1::new();
-    data.iter().for_each(|bytes: &Bytes| sha1.update(bytes));
-    sha1.finalize().into()
 }
 
 /// What the core is told of a failure.
@@ -94,6 +86,8 @@ pub(super) fn storage_error(error: &io::Error) -> StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use tombolo_core::digest::Hashing;
 
     #[test]
     fn many_slices_are_written_in_order() {
@@ -129,11 +123,15 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let slices = Slices::from(Bytes::from(data.clone()));
         write_all(&file, &slices, 0).unwrap();
-        let (mut read, mut zeros) = (Sha1::new(), Sha1::new());
+        let hashing = Hashing {
+            v1: Some(0),
+            v2: Some(5),
+        };
+        let (mut read, mut zeros) = (Hasher::new(hashing), Hasher::new(hashing));
         hash_file(&file, &mut read, 0, data.len()).unwrap();
         hash_zeros(&mut zeros, data.len());
-        assert_eq!(<[u8; 20]>::from(read.finalize()), sha1(&slices));
-        assert_eq!(<[u8; 20]>::from(zeros.finalize()), sha1(&slices));
+        assert_eq!(read.finish(), hashing.digest(&slices));
+        assert_eq!(zeros.finish(), hashing.digest(&slices));
     }
 
     #[test]

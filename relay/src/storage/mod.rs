@@ -107,8 +107,8 @@ impl Disk {
     pub fn perform(&self, action: Action) -> Option<Action> {
         let (turn, work) = match action {
             Action::Open(torrent, metainfo) => (Turn::Free, Work::Open(torrent, metainfo)),
-            Action::Hash(job, data) => (Turn::Free, Work::Hash(job, data)),
-            Action::Check(job, torrent, piece) => self.task(torrent, piece, Task::Check(job)),
+            Action::Hash(job, data, hashing) => (Turn::Free, Work::Hash(job, data, hashing)),
+            Action::Check(job, torrent, piece, hashing) => self.task(torrent, piece, Task::Check(job, hashing)),
             Action::Store(job, torrent, piece, data) => self.task(torrent, piece, Task::Store(job, data)),
             Action::Load(job, torrent, range) => self.task(torrent, range.piece, Task::Load(job, range)),
             Action::Discard(torrent, piece) => self.task(torrent, piece, Task::Discard),

@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
+use tombolo_core::digest::{Digests, Hashing};
 use tombolo_core::layout::{Piece, Range};
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::slices::Slices;
@@ -34,7 +35,7 @@ impl Store {
                     .map(|(files, found)| (Self::Files(Box::new(files)), found))
             }
             Policy::Cache { dir } => {
-                Cache::open(dir, &name, metainfo.layout).map(|(cache, found)| (Self::Cache(cache), found))
+                Cache::open(dir, &name, metainfo.layout.clone()).map(|(cache, found)| (Self::Cache(cache), found))
             }
         };
         match opened {
@@ -61,11 +62,11 @@ impl Store {
         }
     }
 
-    /// The SHA-1 of a piece; an error when it is not there in full.
-    pub(super) fn check(&self, piece: Piece) -> io::Result<[u8; 20]> {
+    /// The digests of a piece; an error when it is not there in full.
+    pub(super) fn check(&self, piece: Piece, hashing: Hashing) -> io::Result<Digests> {
         match self {
-            Self::Files(files) => files.check(piece),
-            Self::Cache(cache) => cache.check(piece),
+            Self::Files(files) => files.check(piece, hashing),
+            Self::Cache(cache) => cache.check(piece, hashing),
             Self::Broken(error) => Err(again(error)),
         }
     }

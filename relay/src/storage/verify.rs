@@ -33,7 +33,7 @@ impl Verdict {
     }
 }
 
-/// Checks what `dir` holds of a v1 torrent on `threads` threads; nothing is written. `checked` is told of each piece.
+/// Checks what `dir` holds of a torrent on `threads` threads; nothing is written. `checked` is told of each piece.
 ///
 /// # Errors
 /// `dir` is there but cannot be opened.
@@ -59,10 +59,10 @@ pub fn verify(dir: &Path, metainfo: &Metainfo, threads: usize, checked: impl Fn(
         for _ in 0..threads.clamp(1, pieces) {
             scope.spawn(|| {
                 while let Some(piece) = content.layout.piece(next.fetch_add(1, Ordering::Relaxed)) {
-                    let digest = files.check(piece);
+                    let digests = files.check(piece, metainfo.hashing(piece));
                     let mut verdict = lock(&verdict);
-                    match digest {
-                        Ok(digest) if content.matches(piece, &digest) => verdict.good += 1,
+                    match digests {
+                        Ok(digests) if content.matches(piece, &digests) => verdict.good += 1,
                         Ok(_) => verdict.bad.push(piece.number()),
                         Err(_) => verdict.missing += 1,
                     }

@@ -5,12 +5,13 @@
 use std::sync::{Arc, PoisonError};
 
 use tombolo_core::bits::Bits;
+use tombolo_core::digest::Hashing;
 use tombolo_core::event::{Event, Job, Torrent};
 use tombolo_core::layout::{Piece, Range};
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::slices::Slices;
 
-use super::io::{sha1, storage_error};
+use super::io::storage_error;
 use super::queue::Turn;
 use super::store::Store;
 use super::{Shared, lock, not_open};
@@ -28,14 +29,14 @@ const MAX_BATCH: usize = 32;
 pub(super) enum Work {
     Open(Torrent, Arc<Metainfo>),
     Select(Arc<Store>, Vec<bool>),
-    Hash(Job, Slices),
+    Hash(Job, Slices, Hashing),
     /// A job of a piece; without a store its torrent is not open.
     Piece(Option<Arc<Store>>, Piece, Task),
 }
 
 /// What is to be done with a piece.
 pub(super) enum Task {
-    Check(Job),
+    Check(Job, Hashing),
     Store(Job, Slices),
     Load(Job, Range),
     Discard,
@@ -52,10 +53,10 @@ impl Work {
     /// About how many bytes it handles.
     fn cost(&self) -> usize {
         match self {
-            Self::Hash(_, data) | Self::Piece(_, _, Task::Store(_, data)) => data.len(),
+            Self::Hash(_, data, _) | Self::Piece(_, _, Task::Store(_, data)) => data.len(),
             Self::Piece(_, _, Task::Load(_, range)) => range.length as usize,
             Self::Piece(_, _, Task::Discard) => 4096,
-            Self::Open(..) | Self::Select(..) | Self::Piece(_, _, Task::Check(_)) => BATCH,
+            Self::Open(..) | Self::Select(..) | Self::Piece(_, _, Task::Check(..)) => BATCH,
         }
     }
 }
@@ -101,7 +102,7 @@ fn take(shared: &Shared, turns: &mut Vec<Turn<Key>>, batch: &mut Vec<(Turn<Key>,
 
 fn perform(shared: &Shared, deliver: &impl Fn(Event), work: Work) {
     match work {
-        Work::Hash(job, data) => deliver(Event::Hashed(job, sha1(&data))),
+        Work::Hash(job, data, hashing) => deliver(Event::Hashed(job, hashing.digest(&data))),
         Work::Open(torrent, metainfo) => deliver(open(shared, torrent, &metainfo)),
         Work::Select(store, selected) => store.select(&selected),
         Work::Piece(store, piece, task) => {
@@ -123,9 +124,9 @@ fn open(shared: &Shared, torrent: Torrent, metainfo: &Metainfo) -> Event {
 
 fn piece_task(store: Option<&Store>, piece: Piece, task: Task) -> Option<Event> {
     match task {
-        Task::Check(job) => {
-            let digest = store.and_then(|store| store.check(piece).ok());
-            Some(Event::Checked(job, digest))
+        Task::Check(job, hashing) => {
+            let digests = store.and_then(|store| store.check(piece, hashing).ok());
+            Some(Event::Checked(job, digests))
         }
         Task::Store(job, data) => {
             let stored = store.map_or_else(

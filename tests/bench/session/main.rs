@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use tombolo_core::bits::Bits;
 use tombolo_core::config::Config;
+use tombolo_core::digest::Digests;
 use tombolo_core::door::Greeting;
 use tombolo_core::event::{Action, Add, Event, Link, Mode, Opened, Origin, Source, Torrent, Transport};
 use tombolo_core::key::PeerId;
@@ -97,14 +98,14 @@ impl Side {
                     }
                 }
                 // The hash is not what is measured.
-                Action::Hash(job, data) => {
+                Action::Hash(job, data, _) => {
                     assert!(!data.is_empty());
-                    Event::Hashed(
-                        job,
-                        metainfo
-                            .piece_hash(metainfo.layout.iter().next().expect("a piece"))
-                            .expect("a hash"),
-                    )
+                    let v1 = metainfo.piece_hash(metainfo.layout.iter().next().expect("a piece"));
+                    let digests = Digests {
+                        v1,
+                        ..Digests::default()
+                    };
+                    Event::Hashed(job, digests)
                 }
                 Action::Store(job, ..) => {
                     self.stored += 1;

@@ -28,7 +28,13 @@ fn keep_promises(metainfo: &Metainfo) {
             "{path}"
         );
     }
-    assert_eq!(end, metainfo.layout.total());
+    assert_eq!(end, metainfo.layout.end());
+    let lengths = metainfo
+        .layout
+        .iter()
+        .map(|piece| u64::from(metainfo.layout.piece_length(piece)));
+    assert_eq!(lengths.sum::<u64>(), metainfo.layout.total());
+    assert_eq!(metainfo.layers.is_empty(), metainfo.hashes.v2().is_none());
     let hashed = metainfo.hashes.v1().map_or(0, |_| metainfo.layout.pieces());
     assert_eq!(metainfo.piece_hashes.len(), 20 * hashed);
     assert!(

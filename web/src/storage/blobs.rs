@@ -53,7 +53,7 @@ impl Blobs {
     /// Where a chunk begins and ends.
     pub(crate) fn bounds(&self, chunk: u64) -> (u64, u64) {
         let start = chunk * self.chunk;
-        (start, (start + self.chunk).min(self.plan.layout().total()))
+        (start, (start + self.chunk).min(self.plan.layout().end()))
     }
 
     /// The bytes of a range, which lies in one chunk since chunks are whole pieces.

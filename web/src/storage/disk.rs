@@ -105,7 +105,7 @@ impl Disk {
 
     /// Writes a verified piece and then its bit.
     pub(crate) fn write(&mut self, piece: Piece, data: &Slices) -> Result<(), Trouble> {
-        let layout = *self.plan.layout();
+        let layout = self.plan.layout().clone();
         let Some(range) = layout.range(piece.number(), 0, layout.piece_length(piece)) else {
             return Ok(());
         };
@@ -162,7 +162,7 @@ impl Disk {
         if !self.open.contains_key(&Place::File(file)) {
             return Err(Trouble::Closed(Place::File(file)));
         }
-        let layout = *self.plan.layout();
+        let layout = self.plan.layout().clone();
         let end = extent.start + extent.length;
         let mut moved = Vec::new();
         let pieces = layout.pieces_of(extent.start, end);
@@ -197,7 +197,7 @@ impl Disk {
     /// Forgets which pieces are held whose bytes cannot be there: the stored file ends before them. Call once all own files
     /// are open; those that are not are passed over.
     pub(crate) fn drop_what_is_not_there(&mut self) {
-        let layout = *self.plan.layout();
+        let layout = self.plan.layout().clone();
         let mut sizes = Map::new();
         for (place, (access, _)) in self.open.iter() {
             if let Ok(size) = access.size() {

@@ -13,8 +13,8 @@ mod record;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
 use tombolo_core::bits::Bits;
+use tombolo_core::digest::Hashing;
 use tombolo_core::event::{Event, Job, StorageError};
 use tombolo_core::layout::{Piece, Range};
 use tombolo_core::slices::Slices;
@@ -55,7 +55,7 @@ pub(crate) enum Task {
     /// Read some bytes.
     Load(Reader, Range),
     /// Hash a piece.
-    Check(Job, Piece),
+    Check(Job, Piece, Hashing),
     /// Give a file a stored file of its own, since it is wanted now.
     Own(usize),
 }
@@ -205,12 +205,12 @@ impl Store {
                     Reader::Stream(stream) => Outcome::Read(*stream, Ok(bytes.to_vec())),
                 }
             }
-            Task::Check(job, piece) => {
+            Task::Check(job, piece, hashing) => {
                 let layout = self.backing.plan().layout();
                 let range = layout.range(piece.number(), 0, layout.piece_length(*piece));
                 let bytes = range.map(|range| self.read(range)).transpose()?;
-                let hash = bytes.map(|bytes| Sha1::digest(&bytes).into());
-                Outcome::Event(Event::Checked(*job, hash))
+                let digests = bytes.map(|bytes| hashing.digest(&bytes.into()));
+                Outcome::Event(Event::Checked(*job, digests))
             }
             Task::Own(file) => {
                 if let Backing::Disk(disk) = &mut self.backing {
@@ -246,7 +246,7 @@ fn failed(task: &Task, error: StorageError) -> Outcome {
         Task::Store(job, ..) => Outcome::Event(Event::Stored(*job, Err(error))),
         Task::Load(Reader::Session(job), _) => Outcome::Event(Event::Loaded(*job, Err(error))),
         Task::Load(Reader::Stream(stream), _) => Outcome::Read(*stream, Err(error)),
-        Task::Check(job, _) => Outcome::Event(Event::Checked(*job, None)),
+        Task::Check(job, ..) => Outcome::Event(Event::Checked(*job, None)),
         Task::Own(_) => Outcome::Nothing,
     }
 }
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_stream_reads_what_was_written_before() {
         let mut store = memory_store();
-        let layout = *store.backing().plan().layout();
+        let layout = store.backing().plan().layout().clone();
         let data = Slices::from(Bytes::from_static(b"0123456789abcdef"));
         let Backing::Memory(memory) = store.backing_mut() else {
             unreachable!()

@@ -161,7 +161,7 @@ impl Model {
     }
 
     fn blocks(&self) -> impl Iterator<Item = Block> {
-        let layout = self.layout;
+        let layout = self.layout.clone();
         layout
             .iter()
             .flat_map(move |piece| (0..layout.blocks(piece)).map(move |number| Block { piece, number }))
@@ -203,7 +203,7 @@ impl Game {
         let length = blocks * u64::from(BLOCK);
         let layout = Layout::new(pieces * length - rng.below(length as usize) as u64, length).unwrap();
         Self {
-            model: Model::new(layout),
+            model: Model::new(layout.clone()),
             picker: Picker::new(layout),
             rng,
             now: Time::from_micros(1),

@@ -93,7 +93,7 @@ impl Test {
             b'r' => BLOCKS,
             digit => u32::from(digit - b'0'),
         };
-        let layout = self.picker.layout;
+        let layout = self.picker.layout.clone();
         self.picker.open.open(self.piece(index), &layout);
         for number in 0..asked {
             assert!(self.picker.adopt(self.block(index, number), OTHER));

@@ -9,8 +9,8 @@ use crate::storage::cache::Cache;
 fn pieces_come_and_go_and_are_checked_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let sample = Sample::new(16_384, &[("f", 100_000)]);
-    let layout = sample.content.layout;
-    let (cache, found) = Cache::open(dir.path(), "aa", layout).unwrap();
+    let layout = &sample.content.layout;
+    let (cache, found) = Cache::open(dir.path(), "aa", layout.clone()).unwrap();
     assert!(found.check.is_empty());
     for number in [0, 2, 6] {
         let piece = sample.piece(number);
@@ -30,12 +30,12 @@ fn pieces_come_and_go_and_are_checked_after_a_restart() {
     let folder = dir.path().join("cache/aa");
     fs::write(folder.join("1"), "cut short").unwrap();
     fs::write(folder.join("7"), "no such piece").unwrap();
-    let (cache, found) = Cache::open(dir.path(), "aa", layout).unwrap();
+    let (cache, found) = Cache::open(dir.path(), "aa", layout.clone()).unwrap();
     assert_eq!((numbers(&found.held), numbers(&found.check)), (vec![], vec![0, 6]));
     assert!(
         sample
             .content
-            .matches(sample.piece(6), &cache.check(sample.piece(6)).unwrap())
+            .matches(sample.piece(6), &cache.check(sample.piece(6), SHA1).unwrap())
     );
     assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
 }

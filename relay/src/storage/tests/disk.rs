@@ -60,8 +60,8 @@ fn jobs_of_a_piece_see_those_before_them() {
             let range = metainfo.layout.range(piece.number(), 5, 100).unwrap();
             give(&disk, Action::Store(Job(number), TORRENT, piece, sample.data(piece)));
             give(&disk, Action::Load(Job(1_000 + number), TORRENT, range));
-            give(&disk, Action::Hash(Job(2_000 + number), sample.data(piece)));
-            give(&disk, Action::Check(Job(3_000 + number), TORRENT, piece));
+            give(&disk, Action::Hash(Job(2_000 + number), sample.data(piece), SHA1));
+            give(&disk, Action::Check(Job(3_000 + number), TORRENT, piece, SHA1));
         }
         for _ in 0..4 * metainfo.layout.pieces() {
             match next(&events) {
@@ -70,11 +70,14 @@ fn jobs_of_a_piece_see_those_before_them() {
                     let piece = sample.piece(job.0 as u32 - 1_000);
                     assert_eq!(data.unwrap(), sample.data(piece).slice(5..105));
                 }
-                Event::Hashed(job, digest) => {
-                    assert_eq!(metainfo.piece_hash(sample.piece(job.0 as u32 - 2_000)), Some(digest));
+                Event::Hashed(job, digests) => {
+                    assert_eq!(metainfo.piece_hash(sample.piece(job.0 as u32 - 2_000)), digests.v1);
                 }
-                Event::Checked(job, digest) => {
-                    assert_eq!(metainfo.piece_hash(sample.piece(job.0 as u32 - 3_000)), digest);
+                Event::Checked(job, digests) => {
+                    assert_eq!(
+                        metainfo.piece_hash(sample.piece(job.0 as u32 - 3_000)),
+                        digests.unwrap().v1
+                    );
                 }
                 other => panic!("{other:?}"),
             }
@@ -125,7 +128,7 @@ fn a_torrent_that_is_not_open_or_cannot_be_is_answered_too() {
             next(&events),
             Event::Stored(Job(1), Err(StorageError::Other(_)))
         ));
-        give(&disk, Action::Check(Job(2), TORRENT, piece));
+        give(&disk, Action::Check(Job(2), TORRENT, piece, SHA1));
         assert!(matches!(next(&events), Event::Checked(Job(2), None)));
         give(&disk, Action::Open(TORRENT, Arc::clone(&metainfo)));
         assert!(matches!(next(&events), Event::Restored { check, .. } if check.is_empty()));

@@ -7,6 +7,7 @@ mod files;
 use std::path::Path;
 
 use bytes::Bytes;
+use tombolo_core::digest::Hashing;
 use tombolo_core::layout::{Layout, Piece};
 use tombolo_core::metainfo::FilePath;
 use tombolo_core::rng::Rng;
@@ -14,7 +15,6 @@ use tombolo_core::slices::Slices;
 
 use super::content::Content;
 use super::files::Files;
-use super::io::sha1;
 use super::plan::{Entry, Kind, Plan};
 use super::restore::Found;
 
@@ -47,7 +47,13 @@ impl Sample {
         let layout = Layout::new(bytes.len() as u64, piece_length).unwrap();
         let digests = bytes.chunks(piece_length as usize).flat_map(digest);
         let digests = digests.collect::<Vec<u8>>().into();
-        let content = Content { plan, layout, digests };
+        let layers = tombolo_core::metainfo::Layers::default();
+        let content = Content {
+            plan,
+            layout,
+            digests,
+            layers,
+        };
         Self { content, bytes }
     }
 
@@ -94,8 +100,12 @@ impl Sample {
     }
 }
 
+/// What a v1 torrent needs.
+const SHA1: Hashing = Hashing { v1: Some(0), v2: None };
+
 fn digest(bytes: &[u8]) -> [u8; 20] {
-    sha1(&Slices::from(Bytes::copy_from_slice(bytes)))
+    let digests = SHA1.digest(&Slices::from(Bytes::copy_from_slice(bytes)));
+    digests.v1.unwrap()
 }
 
 fn numbers(bits: &tombolo_core::bits::Bits) -> Vec<usize> {
