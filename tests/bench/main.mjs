@@ -18,10 +18,10 @@ const ROWS = [
   ['WebTorrent: tab to tab', webtorrent.tabToTab],
 ];
 
-function row(name, { result: { ms, firstPiece }, cpu, memory }) {
+function row(name, { result: { ms, firstPeer, firstPiece, pause }, cpu, memory }) {
   const rate = LENGTH / 1e6 / (ms / 1000);
-  const first = firstPiece === undefined ? '' : `${(firstPiece / 1000).toFixed(2)}`;
-  return `| ${name} | ${rate.toFixed(1)} | ${first} | ${cpu.toFixed(1)} | ${(memory / 1e6).toFixed(0)} |`;
+  const times = [firstPeer, firstPiece, pause].map((time) => (time === undefined ? '' : (time / 1000).toFixed(2)));
+  return `| ${name} | ${rate.toFixed(1)} | ${times.join(' | ')} | ${cpu.toFixed(1)} | ${(memory / 1e6).toFixed(0)} |`;
 }
 
 const chosen = process.argv.slice(2);
@@ -34,10 +34,10 @@ for (const [name, measure] of ROWS) {
     if (found.result) table.push(row(name, found));
     else for (const [kind, each] of Object.entries(found)) table.push(row(`${name}, ${kind}`, each));
   } catch (error) {
-    table.push(`| ${name} | failed: ${error.message.split('\n')[0]} | | | |`);
+    table.push(`| ${name} | failed: ${error.message.split('\n')[0]} | | | | | |`);
     process.exitCode = 1;
   }
 }
 console.log(`\n${LENGTH / 1024 / 1024} MiB; CPU seconds and peak memory are those of browsers and native processes together\n`);
-console.log('| path | MB/s | first piece, s | CPU s | memory, MB |\n|---|---|---|---|---|');
+console.log('| path | MB/s | first peer, s | first piece, s | longest pause, s | CPU s | memory, MB |\n|---|---|---|---|---|---|---|');
 console.log(table.join('\n'));

@@ -14,18 +14,32 @@ async function content(t, length) {
   return { dir, file, torrent: await create(t, file, '--piece-length', `${1 << 20}`) };
 }
 
-/** What a finished tab says: from the first byte to the last stored piece, and how long the first piece took. */
-function times({ t }) {
-  return { ms: t.done - t.firstByte, firstPiece: t.firstPiece - t.added };
+/** Has a page note the longest time in which nothing was verified, from its first piece to its last. */
+function watch(page) {
+  return page.addInitScript(() => {
+    let have = 0, at = null;
+    window.longestPause = 0;
+    setInterval(() => {
+      const verified = window.tombolo?.probe?.()?.have ?? 0, now = performance.now();
+      if (verified === have) return;
+      if (at !== null) window.longestPause = Math.max(window.longestPause, now - at);
+      [have, at] = [verified, now];
+    }, 50);
+  });
+}
+
+/** Opens `url` and waits for the end: from the first byte to the last stored piece, and times since the page's load. */
+async function finished(chromium, url) {
+  const tab = await chromium.open(url, watch);
+  const { t } = await tab.done();
+  const pause = await tab.page.evaluate(() => window.longestPause);
+  return { ms: t.done - t.firstByte, firstPeer: t.firstPeer, firstPiece: t.firstPiece, pause };
 }
 
 /** Opens `url` in a fresh browser and waits for the end, at the cost of the browser and of `others`. */
 async function download(t, url, others) {
   const chromium = await browser(t);
-  const found = await cost([browserPid(chromium.profile), ...others.map(({ pid }) => pid)], async () => {
-    const tab = await chromium.open(url);
-    return times(await tab.done());
-  });
+  const found = await cost([browserPid(chromium.profile), ...others.map(({ pid }) => pid)], () => finished(chromium, url));
   // Or it would seed to the next one.
   await chromium.context.close();
   return found;
@@ -73,8 +87,6 @@ export async function tabToTab(t, length) {
   const seeding = await one.open(relay.page());
   await seeding.share(file);
   const { infoHash } = await seeding.until('seeding', ({ t: { done } }) => done !== undefined);
-  return cost([one, other].map(({ profile }) => browserPid(profile)), async () => {
-    const tab = await other.open(relay.page(['magnet', magnet(infoHash)]));
-    return times(await tab.done());
-  });
+  const url = relay.page(['magnet', magnet(infoHash)]);
+  return cost([one, other].map(({ profile }) => browserPid(profile)), () => finished(other, url));
 }
