@@ -16,6 +16,7 @@ use web_sys::{
 };
 
 use crate::engine::{Core, Handle};
+use crate::entry::Entry;
 use crate::platform::{self, Body, Claim, Timer, bytes_of};
 
 /// How much may wait in the browser, in bytes: some round trips' worth, so that the wire never runs dry between two wake-ups.
@@ -203,8 +204,11 @@ impl Core {
     }
 
     fn insert_link(&mut self, link: Link, torrent: Torrent, origin: Origin, pipe: Pipe, max_message: usize) {
-        let hashes = self.torrents.get(&torrent).and_then(|entry| entry.hashes);
-        let swarm = self.session.swarm(torrent, origin).unwrap_or(SwarmKey([0; 20]));
+        let entry = self.torrents.get(&torrent);
+        let hashes = entry.and_then(|entry| entry.hashes);
+        // A way to the relay is opened before the session has the torrent.
+        let swarm = self.session.swarm(torrent, origin).or(entry.map(Entry::swarm));
+        let swarm = swarm.unwrap_or(SwarmKey([0; 20]));
         let v2 = hashes.and_then(|hashes| hashes.v2()).map(SwarmKey::from);
         let mut door = match v2 {
             Some(v2) => Door::outgoing_hybrid(swarm, v2, self.peer_id),
