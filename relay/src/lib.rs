@@ -10,3 +10,4 @@ pub mod shards;
 pub mod storage;
 mod stream;
 mod system;
+pub mod udp;

@@ -23,7 +23,7 @@ const FORBIDDEN: [(&str, &str); 15] = [
 ];
 
 /// The crates that the core may use at all: each of them is pure itself.
-const CRATES: [&str; 5] = ["bytes", "sha1", "sha2", "serde", "serde_bencode"];
+const CRATES: [&str; 6] = ["bytes", "crypto-bigint", "sha1", "sha2", "serde", "serde_bencode"];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../core")
