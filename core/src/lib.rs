@@ -29,4 +29,6 @@ pub mod status;
 pub mod swarm;
 pub mod time;
 pub mod tracker;
+#[cfg(feature = "native")]
+pub mod utp;
 pub mod wire;
