@@ -21,6 +21,8 @@ pub mod magnet;
 pub mod map;
 pub mod merkle;
 pub mod metainfo;
+#[cfg(feature = "native")]
+pub mod mse;
 mod percent;
 pub mod rng;
 pub mod session;
