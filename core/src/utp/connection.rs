@@ -507,9 +507,15 @@ impl Connection {
                 _ => usual.min(self.sender.unsent()),
             },
         };
-        let window = self.window.size().min(self.their_room);
+        // What is sent again had room when it was sent first, and what waits behind it in the other end's memory needs it.
+        let room = if self.sender.has_lost() {
+            usize::MAX
+        } else {
+            self.their_room
+        };
+        let window = self.window.size().min(room);
         let under_way = self.sender.under_way();
-        let fits = under_way + length <= window || under_way == 0 && (self.persist || length <= self.their_room);
+        let fits = under_way + length <= window || under_way == 0 && (self.persist || length <= room);
         (fits && self.sender.has_next()).then_some((length, probe))
     }
 

@@ -105,11 +105,6 @@ pub enum PacketError {
         /// The extension's number.
         extension: u8,
     },
-    /// The mask of selective acknowledgements has no length that it may have: 4 bytes or a multiple.
-    Mask {
-        /// Its length in bytes.
-        received: usize,
-    },
 }
 
 impl Kind {
@@ -166,9 +161,7 @@ impl<'a> Packet<'a> {
             let ([next, length], rest) = packet.payload.split_first_chunk().ok_or(missing)?;
             let (body, rest) = rest.split_at_checked(usize::from(*length)).ok_or(missing)?;
             match (extension, body) {
-                (SELECTIVE_ACK, mask) if mask.is_empty() || mask.len() % 4 != 0 => {
-                    return Err(PacketError::Mask { received: mask.len() });
-                }
+                // BEP 29 wants a multiple of 4 bytes; libtorrent sends what it needs.
                 (SELECTIVE_ACK, mask) => packet.selective = mask,
                 (CLOSE_REASON, [.., high, low]) => packet.close_reason = u16::from_be_bytes([*high, *low]),
                 _ => {}
@@ -231,7 +224,6 @@ impl fmt::Display for PacketError {
             Self::Version(version) => write!(f, "version {version}, expected {VERSION}"),
             Self::Kind(kind) => write!(f, "a packet of the unknown kind {kind}"),
             Self::Extension { extension } => write!(f, "extension {extension} goes past the end"),
-            Self::Mask { received } => write!(f, "a mask of {received} bytes, expected a multiple of 4"),
         }
     }
 }
@@ -285,6 +277,17 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_of_any_length_is_read() {
+        for length in [0_u8, 1, 3, 5, 255] {
+            let mut bytes = encoded(&[], &[0, length]);
+            bytes.resize(bytes.len() + usize::from(length), 0xff);
+            bytes[1] = 1;
+            let selected = Packet::decode(&bytes).map(|packet| packet.selected().count());
+            assert_eq!(selected, Ok(8 * usize::from(length)));
+        }
+    }
+
+    #[test]
     fn unknown_extensions_are_skipped_and_reasons_read() {
         let mut bytes = encoded(&[], &[3, 2, 9, 9, 0, 4, 0, 0, 0x12, 0x34, b'x']);
         bytes[1] = 200;
@@ -308,8 +311,6 @@ mod tests {
             (with(1, 9, b"\0"), PacketError::Extension { extension: 9 }),
             (with(1, 9, b"\0\x02x"), PacketError::Extension { extension: 9 }),
             (with(1, 9, b"\x07\0\0"), PacketError::Extension { extension: 7 }),
-            (with(1, 1, b"\0\0"), PacketError::Mask { received: 0 }),
-            (with(1, 1, b"\0\x03abc"), PacketError::Mask { received: 3 }),
         ];
         for (bytes, error) in table {
             assert_eq!(Packet::decode(&bytes), Err(error), "{bytes:?}");

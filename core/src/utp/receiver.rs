@@ -1,6 +1,7 @@
 //! The receiving half of a connection: packets in any order in, a stream of bytes out.
 //!
-//! Invariants: bytes come out in order and once; what is held never exceeds the capacity, wherever a peer lets gaps be. Bytes are copied
+//! Invariants: bytes come out in order and once; what is held never exceeds the capacity, twice where a
+//! peer leaves a gap for long. Bytes are copied
 //! once, from the datagram into chunks of 64 KiB, so that neither a datagram's buffer is kept nor the reader called for each packet; those
 //! after a gap twice. Cost: O(1) a packet.
 
@@ -65,7 +66,9 @@ impl Receiver {
     pub(super) fn data(&mut self, sequence: Sequence, payload: &[u8]) -> Taken {
         let place = sequence.since(self.ack.plus(1));
         let after_end = self.end.is_some_and(|end| sequence.since(end) < u16::MAX / 2);
-        if place >= MAX_AHEAD || after_end || self.held() + payload.len() > self.capacity {
+        // What closes the gap is taken however much waits behind it: nothing else makes room again.
+        let held = if place == 0 { self.ready } else { self.held() };
+        if place >= MAX_AHEAD || after_end || held + payload.len() > self.capacity {
             return Taken::Nothing;
         }
         if place == 0 {
@@ -238,7 +241,13 @@ mod tests {
             assert!(receiver.held() <= 1_000);
         }
         assert_eq!(receiver.room(), 0);
-        assert_eq!(receiver.data(Sequence(1), &[1; 100]), Taken::Nothing);
+        assert_eq!(
+            receiver.data(Sequence(1), &[1; 100]),
+            Taken::Advanced,
+            "it closes the gap"
+        );
+        assert_eq!((receiver.held(), receiver.ack), (1_100, Sequence(11)));
+        assert_eq!(receiver.data(Sequence(12), &[1; 100]), Taken::Nothing);
     }
 
     #[test]

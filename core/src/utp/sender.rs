@@ -57,6 +57,8 @@ pub(super) struct Sender {
     count: u64,
     /// The latest of those that arrived.
     latest: u64,
+    /// The shortest round trip so far.
+    fastest: Span,
     /// Acknowledgements in a row that said nothing new.
     duplicates: u32,
     /// Losses of packets sent before this one belong to a loss that is known.
@@ -97,6 +99,7 @@ impl Sender {
             unsent_bytes: 0,
             count: 0,
             latest: 0,
+            fastest: Span::from_secs(60),
             duplicates: 0,
             recovered: 0,
             has_gap: false,
@@ -329,6 +332,10 @@ impl Sender {
             // Of one sent twice nobody knows which arrived.
             let took = now.since(sent.at);
             acked.rtt = Some(acked.rtt.map_or(took, |least| least.min(took)));
+            self.fastest = self.fastest.min(took);
+            self.latest = self.latest.max(sent.last);
+        } else if now.since(sent.at) >= self.fastest {
+            // The repetition, as far as can be told (RFC 8985): else only a timeout would find the next lost repetition.
             self.latest = self.latest.max(sent.last);
         }
         sent.payload = Slices::new();
