@@ -15,9 +15,13 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tombolo_core::door::Greeting;
 use tombolo_core::event::{Add, Event, Report, Source, Torrent};
 use tombolo_core::key::{PeerId, SwarmKey};
+use tombolo_core::mse::{Ciphers, Policy};
 
 use crate::rtc::Channel;
-use crate::shard::{self, Arrival, Carrier, Command, Directory, FreshChannel, Local, Place, ShardConfig, Start, View};
+use crate::shard::{
+    self, Arrival, Carrier, Command, Directory, Fresh, FreshChannel, Local, Place, ShardConfig, Start, View,
+};
+use crate::udp::Udp;
 
 /// How long stopping may take in all; what is not done by then is left.
 const STOP: Duration = Duration::from_millis(4_500);
@@ -39,6 +43,7 @@ struct Inner {
     directory: Arc<Directory>,
     next: AtomicU32,
     peer_id: PeerId,
+    encryption: Policy,
     threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -77,6 +82,7 @@ impl Shards {
             directory,
             next,
             peer_id,
+            encryption: config.encryption,
             threads: threads.into(),
         };
         Ok((Self { inner: Arc::new(inner) }, receiver))
@@ -168,15 +174,40 @@ impl Shards {
         }
     }
 
+    /// The same for peers that connect to this socket by uTP.
+    pub async fn listen_utp(self, udp: Arc<Udp>) {
+        let doors = Arc::new(Semaphore::new(HANDSHAKES));
+        let mut accepted = udp.accept();
+        while let Some(mut stream) = accepted.recv().await {
+            let Ok(door) = doors.clone().try_acquire_owned() else {
+                continue;
+            };
+            let shards = self.clone();
+            tokio::spawn(async move {
+                if let Ok((greeting, ciphers)) = shards.greet(&mut stream).await {
+                    let address = stream.remote_address();
+                    shards.arrive(greeting, Carrier::Utp(stream, ciphers), Some(address), None);
+                }
+                drop(door);
+            });
+        }
+    }
+
     /// Shakes hands with a peer that has connected, and hands it to the shard of its torrent.
     pub async fn accept(self, mut stream: TcpStream, address: SocketAddr) {
-        let Ok(greeting) = shard::answer(&mut stream, |swarm| self.answers_as(swarm)).await else {
+        let Ok((greeting, ciphers)) = self.greet(&mut stream).await else {
             return;
         };
         let _ = stream.set_nodelay(true);
         if let Ok(stream) = stream.into_std() {
-            self.arrive(greeting, Carrier::Tcp(stream), Some(address), None);
+            self.arrive(greeting, Carrier::Tcp(stream, ciphers), Some(address), None);
         }
+    }
+
+    /// Shakes hands with a native peer.
+    async fn greet(&self, fresh: &mut impl Fresh) -> io::Result<(Greeting, Option<Ciphers>)> {
+        let named = |alias| self.inner.directory.named(alias);
+        shard::answer_any(fresh, self.inner.encryption, named, |swarm| self.answers_as(swarm)).await
     }
 
     /// As [`accept`](Self::accept), for a data channel that its peer opened unasked.

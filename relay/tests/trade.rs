@@ -274,14 +274,6 @@ fn bad_lines_are_alerts_and_bad_flags_are_refused() {
         "--json-control",
     ];
     let refused = |more: &[&str]| refusal(&tombolo([&base[..], more].concat()));
-    assert_eq!(
-        refused(&["--torrent", text(&torrent), "--transport", "utp"]),
-        (2, "unsupported".into())
-    );
-    assert_eq!(
-        refused(&["--torrent", text(&torrent), "--encryption", "require"]),
-        (2, "unsupported".into())
-    );
     assert_eq!(refused(&["--torrent", "magnet:?dn=x"]), (2, "bad-magnet".into()));
     assert_eq!(refused(&["--torrent", "nowhere.torrent"]), (2, "not-found".into()));
 }

@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tombolo_core::event::Source;
+use tombolo_core::mse::Policy;
 
 use super::failure::Failure;
 use super::listener::Listener;
@@ -12,6 +13,27 @@ use super::node::Settings;
 use super::units::parse_size;
 use crate::outside::is_local;
 use crate::system;
+
+/// Whether native connections are encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Encryption {
+    /// Both kinds are accepted; the encryption handshake is tried first.
+    Prefer,
+    /// Encrypted connections alone.
+    Require,
+    /// Plaintext connections alone.
+    Off,
+}
+
+impl From<Encryption> for Policy {
+    fn from(encryption: Encryption) -> Self {
+        match encryption {
+            Encryption::Prefer => Self::Prefer,
+            Encryption::Require => Self::Require,
+            Encryption::Off => Self::Off,
+        }
+    }
+}
 
 /// How peers are found and reached.
 #[derive(Args, Debug)]
@@ -43,6 +65,9 @@ pub(super) struct Network {
     /// Where to have WebRTC, or `off` [default: any free port, where a tracker speaks WebSocket]
     #[arg(long, value_name = "ADDR:PORT")]
     rtc: Option<Listener>,
+    /// Whether native connections are encrypted
+    #[arg(long, default_value = "prefer")]
+    encryption: Encryption,
     /// Send at most so many bytes a second
     #[arg(long, value_name = "N", value_parser = parse_size)]
     up: Option<u64>,
@@ -88,6 +113,8 @@ impl Network {
             dir,
             writable,
             tcp: true,
+            utp: true,
+            encryption: self.encryption.into(),
             listen: self.listen.map_or(Some(anywhere), Listener::address),
             rtc,
             trackers,

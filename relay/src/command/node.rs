@@ -1,6 +1,6 @@
 //! One torrent and the peer that trades it: what `get`, `seed` and `peer` have in common.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,15 +8,18 @@ use tokio::net::TcpListener;
 use tombolo_core::config::Config;
 use tombolo_core::event::{Add, Event, Mode, Report, Source, Torrent};
 use tombolo_core::layout::Layout;
+use tombolo_core::mse::Policy;
 use tombolo_core::status::Status;
 use tombolo_core::swarm::Priority;
 
 use super::failure::Failure;
+use super::output;
 use crate::outside;
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
-use crate::storage::Policy;
+use crate::storage;
+use crate::udp::Udp;
 
 /// Links of one torrent.
 const MAX_PEERS: usize = 200;
@@ -35,7 +38,11 @@ pub(super) struct Settings {
     pub(super) writable: bool,
     /// Whether TCP is used.
     pub(super) tcp: bool,
-    /// Where to take TCP connections.
+    /// Whether uTP is used.
+    pub(super) utp: bool,
+    /// Whether native connections are hidden and encrypted.
+    pub(super) encryption: Policy,
+    /// Where to take TCP and uTP connections.
     pub(super) listen: Option<SocketAddr>,
     /// Where to have WebRTC; without it there is none.
     pub(super) rtc: Option<SocketAddr>,
@@ -59,7 +66,7 @@ pub(super) struct Node {
     /// What happens.
     pub(super) reports: Reports,
     torrent: Torrent,
-    /// The TCP port, or that of WebRTC where there is no TCP.
+    /// The port of TCP and uTP, or that of WebRTC where there is neither.
     pub(super) port: u16,
 }
 
@@ -69,18 +76,20 @@ impl Node {
     /// # Errors
     /// An address cannot be listened at, the torrent cannot be traded yet, or there are no threads.
     pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
-        let listener = match settings.listen {
-            Some(address) => Some(listen(address).await?),
-            None => None,
-        };
+        let (listener, udp) = listeners(&settings).await?;
         let rtc = settings
             .rtc
             .map(|address| bind_rtc(address, settings.allow_local))
             .transpose()?;
         let tcp_port = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let utp_port = udp
+            .as_ref()
+            .filter(|_| settings.listen.is_some())
+            .map(|udp| udp.local_address());
+        let native_port = tcp_port.or(utp_port);
         let rtc_port = rtc.as_ref().and_then(|rtc| rtc.local_addresses().first().copied());
-        let port = tcp_port.map_or(0, |address| address.port());
-        let config = config(&settings, port, rtc)?;
+        let port = native_port.map_or(0, |address| address.port());
+        let config = config(&settings, port, (udp.clone(), rtc))?;
         let (shards, reports) = Shards::start(&config, 1).map_err(|error| Failure::io("cannot start", &error))?;
         let torrent = shards.add(|torrent| add(torrent, settings));
         // The only torrent of new shards: it cannot be there already.
@@ -88,11 +97,17 @@ impl Node {
         if let Some(listener) = listener {
             tokio::spawn(shards.clone().listen(listener));
         }
+        if let Some(udp) = udp {
+            tokio::spawn(udp.clone().run());
+            if utp_port.is_some() {
+                tokio::spawn(shards.clone().listen_utp(udp));
+            }
+        }
         Ok(Self {
             shards,
             reports,
             torrent,
-            port: tcp_port.or(rtc_port).map_or(0, |address| address.port()),
+            port: native_port.or(rtc_port).map_or(0, |address| address.port()),
         })
     }
 
@@ -123,6 +138,40 @@ impl Node {
     }
 }
 
+/// Attempts to find a port that is free both for TCP and for UDP, where any port will do.
+const PORTS: usize = 8;
+
+/// Opens what TCP and uTP need, on one port. Where both are used, uTP may be missing.
+async fn listeners(settings: &Settings) -> Result<(Option<TcpListener>, Option<Arc<Udp>>), Failure> {
+    let bind = |address| Udp::bind(address).map_err(|error| Failure::io(format!("cannot listen at {address}"), &error));
+    let Some(address) = settings.listen else {
+        // To dial only.
+        let anywhere = (Ipv4Addr::UNSPECIFIED, 0).into();
+        return Ok((None, settings.utp.then(|| bind(anywhere)).transpose()?));
+    };
+    if !settings.tcp {
+        return Ok((None, settings.utp.then(|| bind(address)).transpose()?));
+    }
+    let mut listener = listen(address).await?;
+    if !settings.utp {
+        return Ok((Some(listener), None));
+    }
+    for _ in 0..PORTS {
+        let bound = listener
+            .local_addr()
+            .map_err(|error| Failure::io("no address", &error))?;
+        match bind(bound) {
+            Ok(udp) => return Ok((Some(listener), Some(udp))),
+            Err(_) if address.port() == 0 => listener = listen(address).await?,
+            Err(failure) => {
+                output::complain(&format!("no uTP: {}", failure.message));
+                return Ok((Some(listener), None));
+            }
+        }
+    }
+    Ok((Some(listener), None))
+}
+
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address)
         .await
@@ -141,21 +190,25 @@ fn bind_rtc(address: SocketAddr, allow_local: bool) -> Result<Arc<Rtc>, Failure>
     }
 }
 
-fn config(settings: &Settings, port: u16, rtc: Option<Arc<Rtc>>) -> Result<ShardConfig, Failure> {
+fn config(
+    settings: &Settings,
+    port: u16,
+    (udp, rtc): (Option<Arc<Udp>>, Option<Arc<Rtc>>),
+) -> Result<ShardConfig, Failure> {
     let (up, down) = settings.limits;
     let peer_id = crate::serve::peer_id().map_err(|error| Failure::io("no randomness", &error))?;
     Ok(ShardConfig {
         session: Config {
             peer_id,
             port,
-            dials: settings.tcp,
+            dials: settings.tcp || settings.utp,
             offers: rtc.is_some(),
             max_peers: if settings.unlimited { MANY_PEERS } else { MAX_PEERS },
             up,
             down,
             ..Config::default()
         },
-        storage: Policy::Files {
+        storage: storage::Policy::Files {
             dir: settings.dir.clone(),
             writable: settings.writable,
         },
@@ -164,6 +217,8 @@ fn config(settings: &Settings, port: u16, rtc: Option<Arc<Rtc>>) -> Result<Shard
             allow_local: settings.allow_local,
         },
         tcp: settings.tcp,
+        utp: udp.into_iter().collect(),
+        encryption: settings.encryption,
         rtc,
         allow_local: settings.allow_local,
     })

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use tombolo_core::event::Source;
 
 use super::failure::Failure;
-use super::network::trackers;
+use super::network::{Encryption, trackers};
 use super::node::Settings;
 use super::trade::{self, Orders, Ready};
 use super::units::parse_size;
@@ -73,25 +73,9 @@ enum Transport {
     Rtc,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Encryption {
-    Prefer,
-    Require,
-    Off,
-}
-
 impl Peer {
     /// Runs the command.
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        if self.transport == Transport::Utp {
-            return Err(Failure::refused("unsupported", "uTP is not there yet"));
-        }
-        if self.encryption == Encryption::Require {
-            return Err(Failure::refused(
-                "unsupported",
-                "encryption is not there yet: it cannot be required",
-            ));
-        }
         let source = input::read_source(&self.torrent)?;
         let seed = self.role == Role::Seeder;
         if seed && matches!(source, Source::Magnet(_)) {
@@ -116,7 +100,9 @@ impl Peer {
             dir: self.dir.clone(),
             writable: self.role == Role::Leecher,
             tcp: self.transport == Transport::Tcp,
-            listen: listens(Transport::Tcp),
+            utp: self.transport == Transport::Utp,
+            encryption: self.encryption.into(),
+            listen: listens(Transport::Tcp).or_else(|| listens(Transport::Utp)),
             rtc: listens(Transport::Rtc),
             trackers: trackers(&self.tracker, self.no_trackers),
             peers: Vec::new(),

@@ -13,6 +13,7 @@ use tombolo_core::key::{SwarmKey, unhex};
 
 use super::failure::Failure;
 use super::listener::Listener;
+use super::network::Encryption;
 use super::signals::Signals;
 use super::units::parse_size;
 use super::{input, output};
@@ -40,12 +41,15 @@ pub(super) struct ServeArgs {
     /// Listen as a UDP tracker.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) udp: Vec<Listener>,
-    /// Listen for native peers.
+    /// Listen for native peers, over TCP and uTP.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) tcp: Vec<Listener>,
     /// Listen for WebRTC.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) rtc: Vec<Listener>,
+    /// Whether native connections are encrypted.
+    #[arg(long, default_value = "prefer")]
+    pub(super) encryption: Encryption,
     /// How much the cache may hold.
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
     pub(super) cache: u64,
@@ -190,6 +194,7 @@ fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, Failure> {
     Ok(ServeConfig {
         data: args.data.clone().unwrap_or_else(|| PathBuf::from("tombolo-data")),
         listen,
+        encryption: args.encryption.into(),
         cache: args.cache,
         bridge: match args.bridge {
             Some(Bridge::Open) => BridgePolicy::Open,

@@ -349,7 +349,9 @@ impl Bridge {
     async fn visit(&self, torrent: Torrent) {
         let seen = self.shards.look(torrent, move |view| {
             let peers = view.session.peers(view.now, torrent);
-            let native = |peer: &tombolo_core::status::PeerStatus| peer.transport == Transport::Tcp && !peer.inbound;
+            let native = |peer: &tombolo_core::status::PeerStatus| {
+                matches!(peer.transport, Transport::Tcp | Transport::Utp) && !peer.inbound
+            };
             let natives: Vec<_> = peers
                 .iter()
                 .filter(|peer| native(peer))

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
 use super::{Relay, ServeError, http, tracker};
+use crate::udp::Udp;
 
 /// Asked of the kernel for a UDP tracker: announces come in bursts.
 const UDP_BUFFER: usize = 4 << 20;
@@ -20,7 +21,7 @@ pub struct Addresses {
     pub http: Vec<SocketAddr>,
     /// The UDP tracker.
     pub udp: Vec<SocketAddr>,
-    /// Native peers.
+    /// Native peers, over TCP and uTP.
     pub tcp: Vec<SocketAddr>,
     /// WebRTC's UDP.
     pub rtc: Vec<SocketAddr>,
@@ -31,6 +32,7 @@ pub(super) struct Listeners {
     http: Vec<TcpListener>,
     udp: Vec<UdpSocket>,
     tcp: Vec<TcpListener>,
+    utp: Vec<Arc<Udp>>,
 }
 
 impl Listeners {
@@ -41,10 +43,12 @@ impl Listeners {
             opened.map_err(|error| failure(name, list, &error))
         };
         let udp: io::Result<Vec<_>> = addresses.udp.iter().map(|address| bind(*address)).collect();
+        let native = tcp("TCP", &addresses.tcp)?;
         Ok(Self {
             http: tcp("HTTP", &addresses.http)?,
             udp: udp.map_err(|error| failure("UDP", &addresses.udp, &error))?,
-            tcp: tcp("TCP", &addresses.tcp)?,
+            utp: native.iter().filter_map(bind_utp).collect(),
+            tcp: native,
         })
     }
 
@@ -59,6 +63,11 @@ impl Listeners {
         }
     }
 
+    /// Where uTP peers are dialled from.
+    pub(super) fn utp(&self) -> Vec<Arc<Udp>> {
+        self.utp.clone()
+    }
+
     /// Serves them, a task each.
     pub(super) fn serve(self, relay: &Arc<Relay>) -> Vec<JoinHandle<()>> {
         let http = self
@@ -71,6 +80,10 @@ impl Listeners {
                 .into_iter()
                 .map(|listener| tokio::spawn(relay.shards.clone().listen(listener))),
         );
+        for udp in self.utp {
+            tasks.push(tokio::spawn(udp.clone().run()));
+            tasks.push(tokio::spawn(relay.shards.clone().listen_utp(udp)));
+        }
         tasks.extend(
             self.udp
                 .into_iter()
@@ -105,6 +118,14 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let _ = socket.set_recv_buffer_size(UDP_BUFFER);
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
+}
+
+/// uTP at the same port as TCP. The relay can do without.
+fn bind_utp(listener: &TcpListener) -> Option<Arc<Udp>> {
+    let address = listener.local_addr().ok()?;
+    Udp::bind(address)
+        .inspect_err(|error| eprintln!("no uTP at {address}: {error}"))
+        .ok()
 }
 
 /// What is said of a listener that cannot be opened.

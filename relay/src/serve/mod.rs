@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 use tombolo_core::config::Config;
 use tombolo_core::event::{Report, Source};
 use tombolo_core::key::{PeerId, SwarmKey};
+use tombolo_core::mse::Policy;
 
 pub use bridge::Policy as BridgePolicy;
 pub use listeners::Addresses;
@@ -40,6 +41,7 @@ pub use tls::{Tls, TlsError};
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
+use crate::udp::Udp;
 use crate::{outside, storage};
 use bridge::Bridge;
 use down::Downs;
@@ -69,6 +71,8 @@ pub struct ServeConfig {
     pub data: PathBuf,
     /// Where it listens.
     pub listen: Addresses,
+    /// Whether native connections are hidden and encrypted.
+    pub encryption: Policy,
     /// Bytes of pieces that it may keep.
     pub cache: u64,
     /// Who may put it into a swarm.
@@ -169,7 +173,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     let rtc = open_rtc(&config)?;
     let mut listening = listeners.addresses();
     listening.rtc = rtc.as_ref().map_or_else(Vec::new, |rtc| rtc.local_addresses());
-    let (shards, reports) = start_shards(&config, &listening, rtc.clone()).map_err(unusable)?;
+    let (shards, reports) = start_shards(&config, &listening, (listeners.utp(), rtc.clone())).map_err(unusable)?;
     let relay = Arc::new(Relay {
         settings: Settings {
             cache: config.cache,
@@ -243,7 +247,11 @@ fn shard_count(threads: usize) -> usize {
     threads.div_ceil(2)
 }
 
-fn start_shards(config: &ServeConfig, listening: &Addresses, rtc: Option<Arc<Rtc>>) -> io::Result<(Shards, Reports)> {
+fn start_shards(
+    config: &ServeConfig,
+    listening: &Addresses,
+    (utp, rtc): (Vec<Arc<Udp>>, Option<Arc<Rtc>>),
+) -> io::Result<(Shards, Reports)> {
     let shard = ShardConfig {
         session: Config {
             peer_id: peer_id()?,
@@ -264,6 +272,8 @@ fn start_shards(config: &ServeConfig, listening: &Addresses, rtc: Option<Arc<Rtc
             allow_local: config.allow_local,
         },
         tcp: true,
+        utp,
+        encryption: config.encryption,
         rtc,
         allow_local: config.allow_local,
     };

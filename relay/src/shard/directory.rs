@@ -8,11 +8,14 @@ use std::sync::{PoisonError, RwLock};
 
 use tombolo_core::event::Torrent;
 use tombolo_core::key::SwarmKey;
+use tombolo_core::mse::Alias;
 
 /// All torrents of all shards by their swarms.
 #[derive(Debug, Default)]
 pub struct Directory {
     swarms: RwLock<HashMap<SwarmKey, Entry>>,
+    /// What peers that hide their handshake call them.
+    aliases: RwLock<HashMap<Alias, SwarmKey>>,
 }
 
 /// What a swarm is of.
@@ -39,6 +42,23 @@ impl Directory {
         table.get(&swarm).map(|entry| entry.v2)
     }
 
+    /// The swarm with that alias.
+    pub fn named(&self, alias: Alias) -> Option<SwarmKey> {
+        self.aliases
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&alias)
+            .copied()
+    }
+
+    fn name(&self, swarms: &[SwarmKey]) {
+        let aliases = swarms.iter().map(|swarm| (Alias::of(*swarm), *swarm));
+        self.aliases
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(aliases);
+    }
+
     /// Enters a torrent, if none of its swarms has another one; else that one is given.
     pub(crate) fn claim(&self, swarms: &[SwarmKey], torrent: Torrent) -> Result<(), Torrent> {
         let mut table = self.swarms.write().unwrap_or_else(PoisonError::into_inner);
@@ -47,6 +67,8 @@ impl Directory {
         }
         let v2 = second(swarms);
         table.extend(swarms.iter().map(|swarm| (*swarm, Entry { torrent, v2 })));
+        drop(table);
+        self.name(swarms);
         Ok(())
     }
 
@@ -60,14 +82,16 @@ impl Directory {
                 entry.v2 = v2;
             }
         }
+        drop(table);
+        self.name(swarms);
     }
 
     /// Takes a torrent out.
     pub(crate) fn remove(&self, torrent: Torrent) {
-        self.swarms
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, entry| entry.torrent != torrent);
+        let mut table = self.swarms.write().unwrap_or_else(PoisonError::into_inner);
+        table.retain(|_, entry| entry.torrent != torrent);
+        let mut aliases = self.aliases.write().unwrap_or_else(PoisonError::into_inner);
+        aliases.retain(|_, swarm| table.contains_key(swarm));
     }
 }
 
@@ -94,7 +118,9 @@ mod tests {
         assert_eq!(directory.v2(v1), Some(Some(v2)));
         assert_eq!(directory.claim(&[SwarmKey([3; 20]), v2], Torrent(8)), Err(torrent));
         assert_eq!(directory.find(SwarmKey([3; 20])), None);
+        assert_eq!(directory.named(Alias::of(v2)), Some(v2));
         directory.remove(torrent);
         assert_eq!((directory.find(v1), directory.find(v2)), (None, None));
+        assert_eq!(directory.named(Alias::of(v1)), None);
     }
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tombolo_core::door::Greeting;
 use tombolo_core::event::{Action, Event, Job, Link, Opened, Origin, Report, Torrent, Transport};
@@ -23,9 +22,10 @@ use tombolo_core::time::Time;
 
 use super::buffers::Buffers;
 use super::directory::Directory;
-use super::greet::{self, Local};
-use super::link::{Flow, Framing, Pump, Stream};
+use super::greet::Local;
+use super::link::{Flow, Framing, Pump};
 use super::negotiation::Negotiations;
+use super::stream::Stream;
 use super::{Place, ShardConfig};
 use crate::outside::Outside;
 use crate::rtc::Rtc;
@@ -126,6 +126,10 @@ impl Driver {
 
     pub(crate) fn rtc(&self) -> Option<&Rtc> {
         self.config.rtc.as_deref()
+    }
+
+    pub(super) const fn config(&self) -> &ShardConfig {
+        &self.config
     }
 
     /// The receive memory. Not to be held across a call of the driver.
@@ -376,46 +380,6 @@ impl Driver {
         let is_web = |held: &&Held| held.torrent == torrent && held.transport.is_web();
         self.links.borrow().values().filter(is_web).count()
     }
-
-    fn dial(self: &Rc<Self>, dial: tombolo_core::event::Dial, torrent: Torrent, address: SocketAddr) {
-        let allowed = self.config.tcp && (self.config.allow_local || !crate::outside::is_local(address.ip()));
-        let driver = self.clone();
-        tokio::task::spawn_local(async move {
-            let connected = async {
-                let swarm = driver.swarm(torrent, Origin::Dialled(dial)).filter(|_| allowed)?;
-                connect(address, swarm).await.ok()
-            };
-            match connected.await {
-                Some((stream, greeting)) if driver.has(torrent) => {
-                    let how = (Transport::Tcp, Origin::Dialled(dial));
-                    let opened = driver.open(torrent, greeting, how, Some(address));
-                    driver.pump(opened, stream, Framing::Raw, None);
-                }
-                _ => driver.handle(Event::DialFailed(dial)),
-            }
-        });
-    }
-}
-
-/// Connects and shakes hands. A peer that does not take a hybrid's v1 name may know its v2 name alone (BEP 52).
-async fn connect(address: SocketAddr, (swarm, local): (SwarmKey, Local)) -> std::io::Result<(TcpStream, Greeting)> {
-    match (attempt(address, swarm, local).await?, local.v2) {
-        (Ok(connected), _) => Ok(connected),
-        (Err(_), Some(v2)) => attempt(address, v2, local).await?,
-        (Err(error), None) => Err(error),
-    }
-}
-
-/// Connects by one name; the inner result is the handshake's.
-async fn attempt(
-    address: SocketAddr,
-    swarm: SwarmKey,
-    local: Local,
-) -> std::io::Result<std::io::Result<(TcpStream, Greeting)>> {
-    let mut stream = tokio::time::timeout(greet::PATIENCE, TcpStream::connect(address)).await??;
-    stream.set_nodelay(true)?;
-    let greeting = greet::knock(&mut stream, swarm, local).await;
-    Ok(greeting.map(|greeting| (stream, greeting)))
 }
 
 /// Numbers of one torrent; links are counted elsewhere.

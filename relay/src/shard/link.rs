@@ -1,4 +1,4 @@
-//! The pump: moves bytes between one stream and the session, for TCP and for `/wire` alike.
+//! The pump: moves bytes between one stream and the session, for TCP, uTP and `/wire` alike.
 //!
 //! Invariants: the session is asked for frames only as the stream takes them, so what waits to be sent waits there as
 //! numbers; no block is copied on its way out. A poll reads at most [`READS`] times, so no link starves the others.
@@ -7,18 +7,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::IoSlice;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::io::poll_read_buf;
+use bytes::{Bytes, BytesMut};
 use tombolo_core::event::{Event, Link};
 
 use super::driver::Driver;
+use super::stream::Stream;
 use crate::serve::websocket::frame::{self, Decoder, Part, opcode};
 
 /// Bytes pulled from the session for one write. More brings no speed on loopback.
@@ -27,18 +25,11 @@ const BATCH: usize = 256 << 10;
 /// The session is asked for more when less than this waits: the kernel's own buffer bridges the gap.
 const LOW: usize = 64 << 10;
 
-/// Slices of one vectored write: a batch of 16 blocks is 32 and more.
-const SLICES: usize = 64;
-
 /// Reads of one poll.
 const READS: usize = 4;
 
 /// How long a closed link may take to send what was pulled before.
 const LINGER: Duration = Duration::from_secs(5);
-
-/// A stream of bytes to a peer.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// How the byte stream is laid into the stream.
 pub(crate) enum Framing {
@@ -191,14 +182,11 @@ impl<S: Stream> Pump<S> {
 
     /// One read. False: the stream is over, or what came is against its framing.
     fn read(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        let data = {
-            let mut buffers = self.driver.buffers();
-            match ready!(poll_read_buf(Pin::new(&mut self.stream), context, buffers.room())) {
-                Ok(0) | Err(_) => return Poll::Ready(false),
-                Ok(_) => buffers.take(),
-            }
-        };
-        Poll::Ready(self.received(data))
+        let received = self.stream.poll_receive(context, &mut self.driver.buffers());
+        match ready!(received) {
+            Ok(data) if !data.is_empty() => Poll::Ready(self.received(data)),
+            _ => Poll::Ready(false),
+        }
     }
 
     /// Hands received bytes to the session. False: they are against the framing, or the other end closes.
@@ -240,21 +228,11 @@ impl<S: Stream> Pump<S> {
         loop {
             self.pull();
             if self.queue.is_empty() {
-                // A TLS stream keeps written bytes until it is flushed.
-                return Pin::new(&mut self.stream)
-                    .poll_flush(context)
-                    .map(|flushed| flushed.is_ok());
+                return self.stream.poll_sent(context).map(|sent| sent.is_ok());
             }
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = self
-                .queue
-                .iter()
-                .zip(&mut slices)
-                .map(|(bytes, slice)| *slice = IoSlice::new(bytes))
-                .count();
-            match ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &slices[..count])) {
+            match ready!(self.stream.poll_send(context, &mut self.queue)) {
                 Ok(0) | Err(_) => return Poll::Ready(false),
-                Ok(written) => self.written(written),
+                Ok(sent) => self.queued -= sent,
             }
         }
     }
@@ -276,18 +254,6 @@ impl<S: Stream> Pump<S> {
         self.driver.pulled();
     }
 
-    fn written(&mut self, mut count: usize) {
-        self.queued -= count;
-        while let Some(first) = self.queue.front_mut() {
-            if first.len() > count {
-                first.advance(count);
-                return;
-            }
-            count -= first.len();
-            self.queue.pop_front();
-        }
-    }
-
     /// Sends what is left of a closed link, for a while.
     fn finish(&mut self, context: &mut Context<'_>, written: Poll<bool>) -> Poll<()> {
         if self.linger.is_none() {
@@ -301,6 +267,6 @@ impl<S: Stream> Pump<S> {
         if let (Poll::Pending, Some(linger)) = (&written, &mut self.linger) {
             return linger.as_mut().poll(context);
         }
-        Pin::new(&mut self.stream).poll_shutdown(context).map(drop)
+        self.stream.poll_close(context).map(drop)
     }
 }

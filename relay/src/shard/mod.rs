@@ -1,15 +1,17 @@
 //! A shard: one thread that owns one [`Session`] and everything that moves bytes for it.
 //!
-//! `driver` feeds the session and does its actions, `link` pumps a stream, `negotiation` sees to WebRTC, `greet` shakes
+//! `driver` feeds the session and does its actions, `dial` reaches native peers, `link` pumps a `stream`, `negotiation` sees to WebRTC, `greet` shakes
 //! hands, `buffers` is the receive memory and `directory` tells every thread which torrent an info-hash names.
 //! [`Shards`](crate::shards::Shards) is the door: several shards, each torrent in one of them.
 
 mod buffers;
+mod dial;
 mod directory;
 mod driver;
 mod greet;
 mod link;
 mod negotiation;
+mod stream;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -22,20 +24,23 @@ use tombolo_core::config::Config;
 use tombolo_core::door::Greeting;
 use tombolo_core::event::{Event, Origin, Report, Torrent, Transport};
 use tombolo_core::key::PeerId;
+use tombolo_core::mse::{Ciphers, Policy};
 use tombolo_core::session::Session;
 use tombolo_core::time::Time;
 
 pub use directory::Directory;
 pub use driver::Counts;
 pub(crate) use driver::sum;
-pub(crate) use greet::{Fresh, FreshChannel, Local, answer};
+pub(crate) use greet::{Fresh, FreshChannel, Local, answer, answer_any};
 
 use crate::outside::Outside;
 use crate::rtc::{Channel, Rtc};
 use crate::serve::down::Split;
 use crate::serve::websocket::frame::Decoder;
 use crate::storage::Disk;
+use crate::udp::{Udp, UtpStream};
 use crate::{outside, storage};
+use dial::Native;
 use driver::{Driver, Parts};
 use link::Framing;
 
@@ -58,6 +63,10 @@ pub struct ShardConfig {
     pub outside: outside::Policy,
     /// Whether peers are dialled over TCP.
     pub tcp: bool,
+    /// Sockets over which peers are dialled by uTP, one of each family.
+    pub utp: Vec<Arc<Udp>>,
+    /// Whether native connections are hidden and encrypted.
+    pub encryption: Policy,
     /// The WebRTC endpoint, where there is one.
     pub rtc: Option<Arc<Rtc>>,
     /// Whether loopback and private addresses may be dialled.
@@ -80,7 +89,9 @@ pub(crate) type Place = Arc<dyn Send + Sync>;
 /// What carries a peer that is handed over.
 pub(crate) enum Carrier {
     /// A TCP connection, in non-blocking mode.
-    Tcp(std::net::TcpStream),
+    Tcp(std::net::TcpStream, Option<Ciphers>),
+    /// A uTP connection.
+    Utp(UtpStream, Option<Ciphers>),
     /// A TCP connection with WebSocket messages in it, in non-blocking mode.
     Wire(std::net::TcpStream, Decoder),
     /// The same with a way down of its own.
@@ -254,9 +265,20 @@ fn arrive(driver: &Rc<Driver>, arrival: Arrival) {
     if !driver.has(torrent) {
         return;
     }
-    let (stream, framing, transport) = match carrier {
-        Carrier::Tcp(stream) => (stream, Framing::Raw, Transport::Tcp),
-        Carrier::Wire(stream, decoder) => (stream, Framing::WebSocket(decoder), Transport::Wire),
+    let (stream, framing) = match carrier {
+        Carrier::Tcp(stream, ciphers) => {
+            if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
+                let native = (Native::Tcp(stream), ciphers);
+                driver.native_link(native, greeting, (torrent, Origin::Inbound), (address, place));
+            }
+            return;
+        }
+        Carrier::Utp(stream, ciphers) => {
+            let native = (Native::Utp(stream), ciphers);
+            driver.native_link(native, greeting, (torrent, Origin::Inbound), (address, place));
+            return;
+        }
+        Carrier::Wire(stream, decoder) => (stream, Framing::WebSocket(decoder)),
         Carrier::Secure(stream, decoder) => {
             let framing = Framing::WebSocket(decoder);
             let opened = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
@@ -280,8 +302,8 @@ fn arrive(driver: &Rc<Driver>, arrival: Arrival) {
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
         return;
     };
-    let (link, flow) = driver.open(torrent, greeting, (transport, Origin::Inbound), address);
-    driver.pump((link, flow), stream, framing, place);
+    let opened = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
+    driver.pump(opened, stream, framing, place);
 }
 
 /// Removes every torrent and gives trackers a moment to hear of it.

@@ -4,21 +4,35 @@
 //! version (`0x01` to `0x41`), the DHT's is a dictionary's `d`, and the first byte of tracker packets is 0 (our own connection
 //! numbers keep to that). Cost: a system call for up to 32 datagrams, or for 32 runs of them where the kernel joins equal ones.
 
+mod stream;
+
+use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::{Notify, mpsc};
+use tombolo_core::time::Time;
+use tombolo_core::utp::{self, Event, Handle};
+
+pub use stream::UtpStream;
 
 /// Asked of the kernel each way, in bytes: bursts of a fast transfer must not be dropped while another thread has the core.
 const BUFFER: usize = 4 << 20;
 
 /// Room for one run of datagrams that the kernel joined, in bytes.
 const RUN: usize = 64 << 10;
+
+/// Datagrams of one length in one system call: the kernel takes 64, of 64 KiB together.
+const SEGMENTS: usize = 40;
 
 /// Who a datagram is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +67,45 @@ pub struct Udp {
     local: SocketAddr,
     dht: OnceLock<Handler>,
     tracker: OnceLock<Handler>,
+    machine: Mutex<Machine>,
+    start: Instant,
+    /// Told when a timer is earlier than it was.
+    earlier: Notify,
+}
+
+/// uTP on a socket, and who waits for it.
+struct Machine {
+    socket: utp::Socket,
+    wakers: HashMap<Handle, Waker>,
+    /// Who takes the connections that others open.
+    accepts: Option<mpsc::UnboundedSender<UtpStream>>,
+    accepted: Vec<(Handle, SocketAddr)>,
+    /// What is being sent.
+    run: Vec<u8>,
+    /// When the socket's task will look at the timers.
+    alarm: Option<Time>,
+}
+
+impl Machine {
+    /// Wakes the task when something happens to the connection.
+    fn listen(&mut self, handle: Handle, context: &Context<'_>) {
+        self.wakers
+            .entry(handle)
+            .and_modify(|waker| waker.clone_from(context.waker()))
+            .or_insert_with(|| context.waker().clone());
+    }
+
+    fn forget(&mut self, handle: Handle) {
+        self.wakers.remove(&handle);
+    }
+}
+
+impl std::fmt::Debug for Udp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Udp")
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Udp {
@@ -74,12 +127,25 @@ impl Udp {
         let socket = UdpSocket::from_std(socket.into())?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let local = socket.local_addr()?;
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).map_err(io::Error::other)?;
+        let machine = Machine {
+            socket: utp::Socket::new(utp::Config::default(), u64::from_ne_bytes(seed)),
+            wakers: HashMap::new(),
+            accepts: None,
+            accepted: Vec::new(),
+            run: Vec::new(),
+            alarm: None,
+        };
         let udp = Self {
             socket,
             state,
             local,
             dht: OnceLock::new(),
             tracker: OnceLock::new(),
+            machine: Mutex::new(machine),
+            start: Instant::now(),
+            earlier: Notify::new(),
         };
         udp.forbid_fragments(false);
         Ok(Arc::new(udp))
@@ -106,12 +172,88 @@ impl Udp {
         let _ = self.socket.try_send_to(datagram, to);
     }
 
-    /// Reads datagrams and hands them out, for ever.
+    /// Opens a uTP connection.
+    ///
+    /// # Errors
+    /// There are too many, or the other end does not answer.
+    pub async fn connect(self: &Arc<Self>, to: SocketAddr) -> io::Result<UtpStream> {
+        let stream = {
+            let mut machine = self.machine();
+            let handle = machine.socket.connect(self.now(), to);
+            let handle = handle.ok_or_else(|| io::Error::other("too many uTP connections"))?;
+            self.flush(&mut machine);
+            UtpStream {
+                udp: self.clone(),
+                handle,
+                address: to,
+            }
+        };
+        poll_fn(|context| stream.poll_open(context)).await?;
+        Ok(stream)
+    }
+
+    /// The uTP connections that others open from now on. Before this is called there are none.
+    pub fn accept(&self) -> mpsc::UnboundedReceiver<UtpStream> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.machine().accepts = Some(sender);
+        receiver
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Time {
+        Time::from_micros(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Reads datagrams, hands them out and sees to uTP's timers, for ever.
     pub async fn run(self: Arc<Self>) {
         let mut memory = vec![0; BATCH_SIZE * RUN];
         loop {
-            if self.socket.readable().await.is_ok() {
-                self.read(&mut memory);
+            let alarm = self.machine().alarm;
+            tokio::select! {
+                readable = self.socket.readable() => if readable.is_ok() {
+                    self.read(&mut memory);
+                },
+                () = self.until(alarm) => {
+                    let mut machine = self.machine();
+                    machine.socket.due(self.now());
+                    machine.alarm = None;
+                    self.flush(&mut machine);
+                },
+                () = self.earlier.notified() => {}
+            }
+            self.hand_over();
+        }
+    }
+
+    async fn until(&self, alarm: Option<Time>) {
+        let alarm = alarm.and_then(|alarm| self.start.checked_add(Duration::from_micros(alarm.as_micros())));
+        match alarm {
+            Some(alarm) => tokio::time::sleep_until(alarm.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives new connections to whoever takes them; where nobody does they are closed.
+    fn hand_over(self: &Arc<Self>) {
+        let mut machine = self.machine();
+        if machine.accepted.is_empty() {
+            return;
+        }
+        let accepted = std::mem::take(&mut machine.accepted);
+        let accepts = machine.accepts.clone();
+        // A stream that nobody takes locks the machine as it goes.
+        drop(machine);
+        for (handle, address) in accepted {
+            let stream = UtpStream {
+                udp: self.clone(),
+                handle,
+                address,
+            };
+            if let Some(accepts) = &accepts {
+                let _ = accepts.send(stream);
             }
         }
     }
@@ -122,9 +264,9 @@ impl Udp {
         loop {
             let mut runs: Vec<_> = memory.chunks_mut(RUN).map(IoSliceMut::new).collect();
             let socket = UdpSockRef::from(&self.socket);
-            let received = self.socket.try_io(Interest::READABLE, || {
-                self.state.recv(socket, &mut runs, &mut metas)
-            });
+            let received = self
+                .socket
+                .try_io(Interest::READABLE, || self.state.recv(socket, &mut runs, &mut metas));
             match received {
                 Ok(count) => {
                     let runs = memory.chunks(RUN).zip(&metas).take(count);
@@ -139,35 +281,86 @@ impl Udp {
 
     fn dispatch(&self, run: &[u8], meta: &RecvMeta) {
         let run = run.get(..meta.len).unwrap_or(run);
+        let mut machine = None;
         for datagram in run.chunks(meta.stride.max(1)) {
             let handler = match Kind::of(datagram) {
                 Some(Kind::Dht) => self.dht.get(),
                 Some(Kind::Tracker) => self.tracker.get(),
-                Some(Kind::Utp) | None => None,
+                Some(Kind::Utp) => {
+                    let machine = machine.get_or_insert_with(|| self.machine());
+                    machine.socket.receive(self.now(), meta.addr, datagram);
+                    continue;
+                }
+                None => None,
             };
             if let Some(handler) = handler {
                 handler(self, datagram, meta.addr);
             }
         }
+        if let Some(machine) = &mut machine {
+            self.flush(machine);
+        }
     }
 
-    /// Sends a run of datagrams of `segment` bytes each, of which the last may be shorter. False: there is no room now.
-    #[expect(dead_code, reason = "for uTP")]
-    fn send_run(&self, run: &[u8], segment: usize, to: SocketAddr) -> bool {
-        let transmit = Transmit {
-            destination: to,
-            ecn: None,
-            contents: run,
-            segment_size: Some(segment),
-            src_ip: None,
+    /// Sends what uTP has to send, and wakes whom it concerns.
+    fn flush(&self, machine: &mut Machine) {
+        let mut run = std::mem::take(&mut machine.run);
+        let most = self.state.max_gso_segments().clamp(1, SEGMENTS);
+        while let Some(transmit) = machine.socket.transmit(self.now(), most, &mut run) {
+            if transmit.probe {
+                self.forbid_fragments(true);
+            }
+            self.send_run(&run, transmit.segment, transmit.to);
+            if transmit.probe {
+                self.forbid_fragments(false);
+            }
+            run.clear();
+        }
+        machine.run = run;
+        while let Some(event) = machine.socket.poll() {
+            match event {
+                Event::Accepted(handle, address) => {
+                    machine.accepted.push((handle, address));
+                    // It is handed over by the socket's own task.
+                    self.earlier.notify_one();
+                }
+                Event::Stirred(handle) => {
+                    if let Some(waker) = machine.wakers.remove(&handle) {
+                        waker.wake();
+                    }
+                }
+            }
+        }
+        let deadline = machine.socket.deadline();
+        if deadline.is_some_and(|deadline| machine.alarm.is_none_or(|alarm| deadline < alarm)) {
+            machine.alarm = deadline;
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Sends a run of datagrams of `segment` bytes each, of which the last may be shorter. What there is no room for is lost, as on the
+    /// way: uTP sends it again.
+    fn send_run(&self, run: &[u8], segment: usize, to: SocketAddr) {
+        let send = |contents, segment_size| {
+            let transmit = Transmit {
+                destination: to,
+                ecn: None,
+                contents,
+                segment_size,
+                src_ip: None,
+            };
+            let socket = UdpSockRef::from(&self.socket);
+            self.socket
+                .try_io(Interest::WRITABLE, || self.state.try_send(socket, &transmit))
         };
-        let socket = UdpSockRef::from(&self.socket);
-        let sent = self
-            .socket
-            .try_io(Interest::WRITABLE, || self.state.try_send(socket, &transmit));
-        match sent {
-            Ok(()) => true,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        match send(run, Some(segment)) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock && run.len() > segment => {
+                // A path on which such runs cannot be cut by the kernel: one by one.
+                for datagram in run.chunks(segment) {
+                    let _ = send(datagram, None);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -195,8 +388,9 @@ impl Udp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use std::collections::VecDeque;
     use std::net::Ipv4Addr;
-    use tokio::sync::mpsc;
 
     #[test]
     fn first_bytes_tell() {
@@ -235,5 +429,50 @@ mod tests {
         assert_eq!(taken.recv().await, Some((Kind::Tracker, vec![0; 9])));
         let mut reply = [0; 9];
         assert_eq!(other.recv(&mut reply).await.unwrap(), 4);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn utp_streams_carry_bytes_both_ways() {
+        let [one, other] = [(); 2].map(|()| Udp::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap());
+        let mut accepted = other.accept();
+        for udp in [&one, &other] {
+            tokio::spawn(udp.clone().run());
+        }
+        let stream = one.connect(other.local_address()).await.unwrap();
+        let content: Bytes = (0..5_000_000_u32).map(|n| (n ^ n >> 8 ^ n >> 16) as u8).collect();
+        let sending = async |stream: &UtpStream, content: Bytes| {
+            let mut queue = VecDeque::from([content]);
+            while !queue.is_empty() {
+                poll_fn(|context| stream.poll_send(context, &mut queue)).await.unwrap();
+            }
+            stream.finish();
+        };
+        let receiving = async |stream: &UtpStream| {
+            let mut all = Vec::new();
+            loop {
+                let bytes = poll_fn(|context| stream.poll_receive(context)).await.unwrap();
+                if bytes.is_empty() {
+                    return all;
+                }
+                all.extend_from_slice(&bytes);
+            }
+        };
+        let answering = async {
+            let stream = accepted.recv().await.unwrap();
+            let all = receiving(&stream).await;
+            sending(&stream, Bytes::from(all)).await;
+            // Until the other end has it all.
+            assert!(receiving(&stream).await.is_empty());
+        };
+        let asking = async {
+            sending(&stream, content.clone()).await;
+            assert!(receiving(&stream).await == content);
+            drop(stream);
+        };
+        tokio::join!(answering, asking);
+        let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let refused = tokio::time::timeout(Duration::from_millis(50), one.connect(nobody.local_addr().unwrap()));
+        assert!(refused.await.is_err(), "who does not answer is waited for");
+        assert!(one.machine().wakers.is_empty());
     }
 }

@@ -9,6 +9,7 @@ use tombolo_core::config::Config;
 use tombolo_core::event::{Add, Mode, Report, Source, Torrent};
 use tombolo_core::key::PeerId;
 use tombolo_core::magnet::Magnet;
+use tombolo_core::mse::Policy;
 use tombolo_relay::shard::ShardConfig;
 use tombolo_relay::shards::{Reports, Shards};
 use tombolo_relay::{outside, storage};
@@ -28,6 +29,8 @@ fn start(folder: &Path, name: u8) -> (Shards, Reports) {
         disk_threads: 1,
         outside: outside::Policy { allow_local: true },
         tcp: true,
+        utp: Vec::new(),
+        encryption: Policy::Off,
         rtc: None,
         allow_local: true,
     };

@@ -4,7 +4,8 @@ The only argument is a JSON object; the answers are JSON lines on stdout:
 
     torrent    path of a .torrent, or `magnet` with a link
     dir        where the content is or goes
-    transport  "tcp" (listens on loopback) or "rtc" (data channels, met through WebSocket trackers)
+    transport  "tcp" or "utp" (listens on loopback) or "rtc" (data channels, met through WebSocket trackers)
+    encryption true: RC4 alone, both ways (optional)
     trackers   list of addresses (optional)
     lie        true: upload what is in `dir` without looking at it, whatever its hashes are (optional)
 
@@ -22,6 +23,9 @@ import libtorrent as lt
 
 def session_for(options):
     tcp = options.get("transport", "tcp") == "tcp"
+    utp = options.get("transport") == "utp"
+    forced = options.get("encryption", False)
+    policy = lt.enc_policy.forced if forced else lt.enc_policy.enabled
     return lt.session({
         "listen_interfaces": "127.0.0.1:0",
         "enable_dht": False,
@@ -30,8 +34,11 @@ def session_for(options):
         "enable_natpmp": False,
         "enable_outgoing_tcp": tcp,
         "enable_incoming_tcp": tcp,
-        "enable_outgoing_utp": False,
-        "enable_incoming_utp": False,
+        "enable_outgoing_utp": utp,
+        "enable_incoming_utp": utp,
+        "in_enc_policy": int(policy),
+        "out_enc_policy": int(policy),
+        "allowed_enc_level": int(lt.enc_level.rc4 if forced else lt.enc_level.both),
         "webtorrent_stun_server": "",
         "allow_multiple_connections_per_ip": True,
         "disable_hash_checks": options.get("lie", False),
