@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn there_is_room_for_so_much_and_a_piece_counts_once() {
         let layout = Layout::new(40, 16).unwrap();
-        let mut memory = Memory::new(Plan::new(layout, Vec::new()), 32);
+        let mut memory = Memory::new(Plan::new(layout.clone(), Vec::new()), 32);
         let data = Slices::from(Bytes::from_static(&[7; 16]));
         let piece = |index| layout.piece(index).unwrap();
         assert_eq!(memory.write(piece(0), &data), Ok(()));
