@@ -1,11 +1,13 @@
 //! Embeds the page: every file below `www`, as it is and compressed, with the hash that is its ETag.
 //!
-//! The wasm in `www/pkg` is built by `cargo xtask`; without it the relay builds all the same and serves a page that
-//! cannot start. At run time `--page` serves a folder instead.
+//! `cargo xtask` builds the wasm in `www/pkg` and packs the page into `www/pkg/page`, which is embedded instead while it is newer
+//! than all it was made of. Without them the relay builds all the same and serves a page that cannot start. At run time `--page`
+//! serves a folder instead.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use std::{env, fs, io};
 
 use sha1::{Digest, Sha1};
@@ -27,6 +29,10 @@ fn main() -> io::Result<()> {
     if page.is_dir() {
         collect(&page, &mut files)?;
     }
+    let packed = page.join("pkg/page");
+    let (inside, sources): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|file| file.starts_with(&packed));
+    let is_fresh = changed(&packed.join(".stamp")) > sources.iter().filter_map(|file| changed(file)).max();
+    let (page, mut files) = if is_fresh { (packed, inside) } else { (page, sources) };
     files.sort();
     let mut table = String::from("static ASSETS: &[Asset] = &[\n");
     for (index, file) in files.iter().enumerate() {
@@ -52,6 +58,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|data| data.modified()).ok()
 }
 
 /// The table's line for one file, whose compressed forms are written beside `out`.

@@ -2,8 +2,12 @@
 //!
 //! No clock, no entropy, no I/O, no async, no unsafe: time and randomness come from outside, everything the shell
 //! must do is an [`Action`](event::Action).
+//!
+//! Feature `native` (on by default) is what a tab cannot do: dialling, bridging, and trackers over HTTP and UDP. Their codecs are
+//! there all the same, unused.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "native"), allow(dead_code))]
 
 extern crate alloc;
 #[cfg(feature = "std")]

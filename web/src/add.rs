@@ -11,14 +11,13 @@ use tombolo_core::key::{InfoHashes, hex};
 use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::{MAX_METAINFO, Metainfo};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::boot::texts;
 use crate::create::{self, SharedFile};
 use crate::engine::{Core, Handle};
 use crate::entry::Entry;
 use crate::keep::{METAINFO, plan_of};
-use crate::platform::{Request, member, text_member};
+use crate::platform::{Request, member, spawn, text_member};
 use crate::refusal::Refusal;
 use crate::storage::Blobs;
 use crate::timeline::Moment;
@@ -72,7 +71,7 @@ pub(crate) async fn add(handle: &Handle, arguments: &JsValue) -> Result<Torrent,
         torrent
     });
     let handle = handle.clone();
-    spawn_local(async move { begin(&handle, torrent).await });
+    spawn(async move { begin(&handle, torrent).await });
     Ok(torrent)
 }
 
@@ -134,8 +133,14 @@ async fn begin(handle: &Handle, torrent: Torrent) {
 /// Makes a torrent of files that the page gives; gives its number at once, while they are hashed.
 pub(crate) fn seed(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refusal> {
     let list = Array::from(&member(arguments, "files"));
-    let files: Vec<(SharedFile, JsValue)> = list.iter().map(|item| shared_file(&item)).collect();
-    let total: u64 = files.iter().map(|(file, _)| file.length).sum();
+    let (mut shared, mut total) = (Vec::new(), 0);
+    let blobs = Array::new();
+    for item in list.iter() {
+        let (file, blob) = shared_file(&item);
+        total += file.length;
+        shared.push(file);
+        blobs.push(&blob);
+    }
     if total == 0 {
         return Err(Refusal::new(
             "bad-metainfo",
@@ -144,13 +149,11 @@ pub(crate) fn seed(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refu
     }
     let options = member(arguments, "options");
     let piece = member(&options, "piece").as_f64().map(|piece| piece as u64);
-    let shared: Vec<SharedFile> = files.iter().map(|(file, _)| file.clone()).collect();
     let name = text_member(&options, "name").unwrap_or_else(|| create::name(&shared));
     let at = moment(handle, arguments);
     let torrent = handle.turn(|core| core.list_own(name.clone(), at));
-    let blobs: Array = files.into_iter().map(|(_, blob)| blob).collect();
     let handle = handle.clone();
-    spawn_local(async move {
+    spawn(async move {
         let blob = handle.turn(|core| core.host.join_blobs(&blobs));
         let piece_length = piece.unwrap_or_else(|| create::piece_length(total));
         make(
@@ -176,7 +179,7 @@ pub(crate) fn fetch_and_seed(handle: &Handle, arguments: &JsValue) -> Torrent {
     let at = moment(handle, arguments);
     let torrent = handle.turn(|core| core.list_own(name.clone(), at));
     let handle = handle.clone();
-    spawn_local(async move {
+    spawn(async move {
         let host = handle.turn(|core| core.host.clone());
         let blob = match host.blob(&url, |_| ()).await {
             Ok(blob) => blob,

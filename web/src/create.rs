@@ -1,5 +1,6 @@
 //! Making torrents of the user's own files, and .torrent files of what is known.
 
+use tombolo_core::bencode::Writer;
 use tombolo_core::metainfo::Metainfo;
 
 /// The shortest and the longest piece chosen by itself, in bytes.
@@ -28,15 +29,16 @@ pub(crate) fn piece_length(total: u64) -> u64 {
 /// The info dictionary of these files (BEP 3). One file without a folder makes a single-file torrent, which has only
 /// `length`, `name`, `piece length` and `pieces`.
 pub(crate) fn info(files: &[SharedFile], name: &str, piece_length: u64, hashes: &[u8]) -> Vec<u8> {
-    let mut info = b"d".to_vec();
-    match files {
-        [file] if file.path.len() <= 1 => put(&mut info, "length", &integer(file.length)),
-        files => put(&mut info, "files", &list(files)),
-    }
-    put(&mut info, "name", &string(name.as_bytes()));
-    put(&mut info, "piece length", &integer(piece_length));
-    put(&mut info, "pieces", &string(hashes));
-    info.push(b'e');
+    let mut info = Vec::new();
+    Writer::new(&mut info).dict(|info| {
+        match files {
+            [file] if file.path.len() <= 1 => info.integer("length", file.length as i64),
+            files => info.entry("files").list(|list| put_files(list, files)),
+        }
+        info.bytes("name", name);
+        info.integer("piece length", piece_length as i64);
+        info.bytes("pieces", hashes);
+    });
     info
 }
 
@@ -57,69 +59,43 @@ pub(crate) fn name(files: &[SharedFile]) -> String {
 
 /// The .torrent of a torrent with the trackers it is known to have.
 pub(crate) fn with_trackers(metainfo: &Metainfo) -> Vec<u8> {
-    let mut torrent = b"d".to_vec();
-    if let Some(first) = metainfo.trackers.first().and_then(|tier| tier.first()) {
-        put(&mut torrent, "announce", &string(first.as_bytes()));
-        let tier = |tier: &Vec<String>| wrap(tier.iter().flat_map(|url| string(url.as_bytes())));
-        put(
-            &mut torrent,
-            "announce-list",
-            &wrap(metainfo.trackers.iter().flat_map(tier)),
-        );
-    }
-    put(&mut torrent, "info", &metainfo.info);
-    if !metainfo.layers.is_empty() {
-        let mut layers = b"d".to_vec();
-        for (root, hashes) in metainfo.layers.entries() {
-            layers.extend(string(root));
-            layers.extend(string(&hashes));
+    let mut torrent = Vec::new();
+    Writer::new(&mut torrent).dict(|torrent| {
+        if let Some(first) = metainfo.trackers.first().and_then(|tier| tier.first()) {
+            torrent.bytes("announce", first);
+            torrent.entry("announce-list").list(|tiers| {
+                for tier in &metainfo.trackers {
+                    put_texts(tiers, tier);
+                }
+            });
         }
-        layers.push(b'e');
-        put(&mut torrent, "piece layers", &layers);
-    }
-    if !metainfo.web_seeds.is_empty() {
-        let urls = metainfo.web_seeds.iter().flat_map(|url| string(url.as_bytes()));
-        put(&mut torrent, "url-list", &wrap(urls));
-    }
-    torrent.push(b'e');
+        torrent.entry("info").raw(&metainfo.info);
+        if !metainfo.layers.is_empty() {
+            torrent.entry("piece layers").dict(|layers| {
+                for (root, hashes) in metainfo.layers.entries() {
+                    layers.entry(root).bytes(&hashes);
+                }
+            });
+        }
+        if !metainfo.web_seeds.is_empty() {
+            put_texts(&mut torrent.entry("url-list"), &metainfo.web_seeds);
+        }
+    });
     torrent
 }
 
-fn list(files: &[SharedFile]) -> Vec<u8> {
-    let folder = files.iter().all(|file| file.path.len() > 1);
-    wrap(files.iter().flat_map(|file| {
-        let inside = file.path.iter().skip(usize::from(folder));
-        let mut entry = b"d".to_vec();
-        put(&mut entry, "length", &integer(file.length));
-        put(
-            &mut entry,
-            "path",
-            &wrap(inside.flat_map(|element| string(element.as_bytes()))),
-        );
-        entry.push(b'e');
-        entry
-    }))
+fn put_files(list: &mut Writer<'_>, files: &[SharedFile]) {
+    let folder = usize::from(files.iter().all(|file| file.path.len() > 1));
+    for file in files {
+        list.dict(|entry| {
+            entry.integer("length", file.length as i64);
+            put_texts(&mut entry.entry("path"), file.path.get(folder..).unwrap_or_default());
+        });
+    }
 }
 
-fn wrap(items: impl Iterator<Item = u8>) -> Vec<u8> {
-    std::iter::once(b'l')
-        .chain(items)
-        .chain(std::iter::once(b'e'))
-        .collect()
-}
-
-/// Adds a member to a dictionary; keys are given in order.
-fn put(dict: &mut Vec<u8>, key: &str, value: &[u8]) {
-    dict.extend(string(key.as_bytes()));
-    dict.extend(value);
-}
-
-fn string(bytes: &[u8]) -> Vec<u8> {
-    [format!("{}:", bytes.len()).as_bytes(), bytes].concat()
-}
-
-fn integer(value: u64) -> Vec<u8> {
-    format!("i{value}e").into_bytes()
+fn put_texts(writer: &mut Writer<'_>, texts: &[String]) {
+    writer.list(|list| texts.iter().for_each(|text| list.bytes(text.as_bytes())));
 }
 
 #[cfg(test)]

@@ -8,11 +8,10 @@ use tombolo_core::event::{Event, StorageError, Torrent};
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::swarm::Priority;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::engine::Core;
 use crate::entry::Entry;
-use crate::platform::{Access, Host, bytes_of, member, resolved};
+use crate::platform::{Access, Host, bytes_of, member, resolved, spawn};
 use crate::storage::{
     Backing, Disk, Extent, LIMIT, Memory, Outcome, Place, Plan, Store, Task, Trouble, file_name, storage_error,
 };
@@ -79,7 +78,7 @@ impl Core {
             priorities: entry.priorities.clone(),
         };
         let handle = self.handle();
-        spawn_local(async move {
+        spawn(async move {
             let ready = opening.open().await;
             handle.turn(|core| core.storage_opened(torrent, ready));
         });
@@ -138,7 +137,7 @@ impl Core {
         match (store.backing(), trouble) {
             (Backing::Disk(disk), Trouble::Closed(place)) => {
                 let folder = disk.folder().clone();
-                spawn_local(async move {
+                spawn(async move {
                     let opened = host.open(&folder, &file_name(place)).await;
                     let opened = opened.map_err(|error| storage_error(&error));
                     handle.turn(|core| core.file_opened(torrent, place, opened));
@@ -146,7 +145,7 @@ impl Core {
             }
             (Backing::Blobs(blobs), Trouble::Unread(part)) => {
                 let (blob, bounds) = (blobs.blob().clone(), blobs.bounds(part));
-                spawn_local(async move {
+                spawn(async move {
                     let bytes = read_blob(&blob, bounds).await.map(Bytes::from);
                     handle.turn(|core| core.part_read(torrent, part, bytes));
                 });
@@ -185,7 +184,7 @@ impl Core {
         if let Some(claim) = &entry.folder {
             let (host, folder) = (self.host.clone(), member(claim, "folder"));
             let bytes: Vec<u8> = priorities.iter().map(|priority| *priority as u8).collect();
-            spawn_local(async move {
+            spawn(async move {
                 // Not kept, everything is wanted after a reload; nothing is lost.
                 let _ = host.write_file(&folder, PRIORITIES, &bytes).await;
             });

@@ -17,7 +17,7 @@ use web_sys::{
 
 use crate::engine::{Core, Handle};
 use crate::entry::Entry;
-use crate::platform::{self, Body, Claim, Timer, bytes_of};
+use crate::platform::{self, Body, Claim, Timer, bytes_of, spawn};
 
 /// How much may wait in the browser, in bytes: some round trips' worth, so that the wire never runs dry between two wake-ups.
 const HIGH_WATER: u32 = 512 << 10;
@@ -316,7 +316,7 @@ impl Core {
             }
         }
         // The closures may be what is running just now: they are freed when this turn is over.
-        wasm_bindgen_futures::spawn_local(async move { drop(state) });
+        spawn(async move { drop(state) });
     }
 
     /// There is something to send on a link.

@@ -1,10 +1,8 @@
 //! Performing the session's actions.
 
-use tombolo_core::event::{Action, Event, Job};
-use wasm_bindgen_futures::spawn_local;
+use tombolo_core::event::{Action, Event};
 
 use crate::engine::Core;
-use crate::platform::Request;
 use crate::storage::{Reader, Task};
 
 impl Core {
@@ -25,7 +23,6 @@ impl Core {
             Action::Connect(socket, url) => self.connect_tracker(socket, &url),
             Action::Text(socket, text) => self.tell_tracker(socket, &text),
             Action::Disconnect(socket) => self.disconnect_tracker(socket),
-            Action::Fetch { job, url, limit } => self.fetch(job, url, limit),
             Action::Report(torrent, report) => self.take_report(torrent, report),
             // A browser has no sockets: the session was told so, and these are refused if it asks all the same.
             Action::Dial(dial, ..) => self.tell(Event::DialFailed(dial)),
@@ -33,27 +30,11 @@ impl Core {
                 let why = String::from("a browser cannot send datagrams");
                 self.tell(Event::Datagram(job, Err(why)));
             }
+            Action::Fetch { job, .. } => {
+                self.tell(Event::Fetched(job, Err(String::from("a browser asks no such tracker"))))
+            }
             // A tab keeps no cache of a bridge, and has no conversations of datagrams.
             Action::Discard(..) | Action::Hangup(_) => {}
         }
-    }
-
-    /// GETs a URL for the session.
-    fn fetch(&self, job: Job, url: String, limit: usize) {
-        let (handle, host) = (self.handle(), self.host.clone());
-        spawn_local(async move {
-            let request = Request {
-                method: "GET",
-                url: &url,
-                json: None,
-                limit,
-            };
-            let body = match host.request(request).await {
-                Ok(response) if response.status == 200 => Ok(response.body.into()),
-                Ok(response) => Err(format!("the server answered {}", response.status)),
-                Err(why) => Err(why),
-            };
-            handle.event(Event::Fetched(job, body));
-        });
     }
 }

@@ -1,8 +1,10 @@
 //! The browser, as far as `web-sys` is not the simplest way to it: what `worker.js` hands the engine, and the worker's globals.
 
+use std::pin::Pin;
+
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 #[wasm_bindgen]
 extern "C" {
@@ -154,6 +156,12 @@ pub(crate) fn message(error: &JsValue) -> String {
     text_member(error, "message")
         .or_else(|| error.as_string())
         .unwrap_or_else(|| String::from("unknown error"))
+}
+
+/// Lets a future run. Boxed, so that what drives it is downloaded once and not once for each future.
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+    let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
+    spawn_local(future);
 }
 
 /// Waits for a promise.

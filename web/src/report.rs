@@ -10,7 +10,7 @@ use tombolo_core::map::Map;
 use crate::engine::Core;
 use crate::entry::{Entry, Notice};
 use crate::json;
-use crate::platform::Timer;
+use crate::platform::{Timer, spawn};
 use crate::snapshot::Pushed;
 use crate::timeline::Moment;
 
@@ -289,7 +289,7 @@ impl Core {
     /// Tells the page how much room there is.
     pub(crate) fn report_usage(&self) {
         let host = self.host.clone();
-        wasm_bindgen_futures::spawn_local(async move {
+        spawn(async move {
             let Some((usage, quota)) = host.usage().await else {
                 return;
             };

@@ -434,9 +434,15 @@ fn flags(peer: &PeerStatus) -> String {
         (false, true) => Some('?'),
         (false, false) => None,
     };
-    let rest = [peer.snubbed.then_some('S'), peer.inbound.then_some('I')];
-    let flags = [down, up].into_iter().chain(rest).flatten();
-    flags.flat_map(|flag| [' ', flag]).skip(1).collect()
+    let (snubbed, inbound) = (peer.snubbed.then_some('S'), peer.inbound.then_some('I'));
+    let mut flags = String::new();
+    for flag in [down, up, snubbed, inbound].into_iter().flatten() {
+        if !flags.is_empty() {
+            flags.push(' ');
+        }
+        flags.push(flag);
+    }
+    flags
 }
 
 fn write_tracker(l: &mut List<'_>, tracker: &TrackerStatus) {

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
 use crate::engine::Core;
-use crate::platform::message;
+use crate::platform::{message, spawn};
 
 /// A tracker's WebSocket with its callbacks.
 pub(crate) struct TrackerSocket {
@@ -86,5 +86,5 @@ impl Core {
 
 /// Frees callbacks when none of them can be running any more.
 fn release_later(state: TrackerSocket) {
-    wasm_bindgen_futures::spawn_local(async move { drop(state) });
+    spawn(async move { drop(state) });
 }

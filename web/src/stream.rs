@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, MessagePort};
 
 use crate::engine::Core;
-use crate::platform::{member, set_member, text_member};
+use crate::platform::{member, set_member, spawn, text_member};
 use crate::storage::{Reader, Task, words};
 
 /// The most bytes given for one pull: large against the cost of a message, small against a seek.
@@ -221,7 +221,7 @@ impl Core {
             None => self.tell(Event::Play(torrent, None)),
         }
         self.report_streams();
-        wasm_bindgen_futures::spawn_local(async move { drop(stream) });
+        spawn(async move { drop(stream) });
     }
 
     /// Closes what reads a torrent that is removed.

@@ -29,11 +29,10 @@ pub(crate) fn choose(choice: Choice<'_>) -> Vec<String> {
     chosen
 }
 
-/// Whether a browser can speak to it: not over UDP.
+/// Whether a tab can use it: not over UDP, and not over HTTP, where browsers are refused (CORS) and the answer would be addresses
+/// that no tab can connect to. The relay asks those.
 fn can_be_asked(url: &str) -> bool {
-    ["ws://", "wss://", "http://", "https://"]
-        .iter()
-        .any(|scheme| starts_with(url, scheme))
+    ["ws://", "wss://"].iter().any(|scheme| starts_with(url, scheme))
 }
 
 fn starts_with(url: &str, scheme: &str) -> bool {
@@ -43,7 +42,9 @@ fn starts_with(url: &str, scheme: &str) -> bool {
 
 /// Whether a URL's host is this machine itself.
 fn is_loopback(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = url
+        .split_once(':')
+        .map_or(url, |(_, rest)| rest.trim_start_matches('/'));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.strip_prefix('[') {
@@ -82,10 +83,7 @@ mod tests {
             "ws://127.0.0.1:1/announce",
             "ftp://d",
         ];
-        assert_eq!(
-            chosen(&[], &own, true),
-            ["ws://127.0.0.1:1/announce", "WSS://b", "https://c/announce"]
-        );
+        assert_eq!(chosen(&[], &own, true), ["ws://127.0.0.1:1/announce", "WSS://b"]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ mod console;
 mod demo;
 mod dependencies;
 mod fuzz;
+mod imports;
 mod no_std;
+mod pack;
 mod place;
 mod setup;
 mod size;
@@ -26,7 +28,7 @@ cargo xtask COMMAND
 
   run     build the page and the relay, start both with a second native peer, print the address to open
   test    install what the tests need, run all of them, end with the count
-  wasm    build the browser's engine into www/pkg
+  wasm    build the browser's engine into www/pkg and pack the page, print its size
   bench   measure the paths through tab and relay, print the table
   fuzz    let every fuzz target run for a minute, or the seconds that are named (needs cargo-fuzz)
 ";
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
     let result = match command.as_str() {
         "run" => demo::run(&console, &rest),
         "test" => suites::run(&console, &rest),
-        "wasm" => wasm::build(&console).map(|_| ()),
+        "wasm" => wasm::build(&console).and_then(|built| size::show(&console, &built)),
         "bench" => bench::run(&console, &rest),
         "fuzz" => fuzz::run(&console, &rest),
         "" | "help" | "-h" | "--help" => {

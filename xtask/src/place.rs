@@ -19,7 +19,12 @@ pub(crate) fn package() -> PathBuf {
     root().join("www/pkg")
 }
 
-/// The npm project of the browser tests, which also carries `wasm-opt`.
+/// The page as the relay embeds it.
+pub(crate) fn packed() -> PathBuf {
+    package().join("page")
+}
+
+/// The npm project of the browser tests, which also carries `wasm-opt` and `esbuild`.
 pub(crate) fn browser_tests() -> PathBuf {
     root().join("tests/browser")
 }

@@ -1,21 +1,20 @@
 //! The size of what a browser downloads before it can download anything else.
 
 use crate::command;
+use crate::console::Console;
 use crate::place;
+use crate::wasm::Built;
 use std::path::{Path, PathBuf};
 
 /// All of the page's scripts and wasm together, each compressed by itself as a server sends it.
 ///
 /// Chosen so that the page is there within a second on a slow mobile connection; WebTorrent's bundle alone has 64 kB.
-pub(crate) const AIM: u64 = 200_000;
+pub(crate) const LIMIT: u64 = 222_000;
 
-/// What must not be exceeded until the aim is reached: what there is, and a little. To be lowered with every saving.
-pub(crate) const LIMIT: u64 = 335_000;
-
-/// Compressed bytes of all scripts and wasm below `www`, with the largest named.
+/// Compressed bytes of all scripts and wasm of the packed page, with the largest named.
 pub(crate) fn measure() -> Result<(u64, String), String> {
     let mut files = Vec::new();
-    collect(&place::root().join("www"), &mut files)?;
+    collect(&place::packed(), &mut files)?;
     let mut sizes = Vec::new();
     for file in files {
         sizes.push((compressed(&file)?, file));
@@ -24,9 +23,21 @@ pub(crate) fn measure() -> Result<(u64, String), String> {
     let total = sizes.iter().map(|(size, _)| size).sum();
     let largest = sizes
         .iter()
-        .take(4)
+        .take(5)
         .map(|(size, file)| format!("{} {size}", name(file)));
     Ok((total, largest.collect::<Vec<_>>().join(", ")))
+}
+
+/// Says how large the page is, or why that is not known.
+pub(crate) fn show(console: &Console, built: &Built) -> Result<(), String> {
+    match built.large {
+        Some(why) => console.say(&format!("size not measured: {why}")),
+        None => {
+            let (total, largest) = measure()?;
+            console.say(&format!("{total} bytes gzipped, {LIMIT} allowed: {largest}"));
+        }
+    }
+    Ok(())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {

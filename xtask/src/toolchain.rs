@@ -3,6 +3,9 @@
 //! The order: the target is installed; rustup adds it; Debian's own compiler builds the standard library from its source
 //! package (36 s cold); else one line that says what to install. The target is deliberately not named in a
 //! `rust-toolchain.toml`: where it cannot be downloaded, every cargo command would then fail.
+//!
+//! What the browser downloads is built with a standard library of its own ([`Compiler::small`]), for which the own compiler needs the
+//! component `rust-src`.
 
 use crate::command;
 use crate::console::Console;
@@ -17,8 +20,23 @@ const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
+/// Where the library's source is below the folder of a compiler.
+const SOURCE: &str = "lib/rustlib/src/rust/library/std/Cargo.toml";
 /// How long `rustup target add` may take: it takes 2 s where the download works, and hangs where packets vanish.
 const ADD_LIMIT: Duration = Duration::from_secs(120);
+
+/// What makes a program small that is built with its own standard library: a panic is a trap without a message (the page
+/// shows that the engine stopped), and no text is kept for messages that nobody sees. In MIR only what is as small as a call is
+/// inlined: at the size levels rustc itself inlines nothing there, which leaves thousands of closures that LLVM keeps.
+const SMALL: [&str; 7] = [
+    "-Zunstable-options",
+    "-Cpanic=immediate-abort",
+    "-Zlocation-detail=none",
+    "-Zfmt-debug=none",
+    "-Zinline-mir=yes",
+    "-Zinline-mir-threshold=20",
+    "-Zinline-mir-hint-threshold=40",
+];
 
 /// What can compile for a target.
 pub(crate) enum Compiler {
@@ -67,6 +85,36 @@ impl Compiler {
         }
     }
 
+    /// `cargo` with `arguments`, for `target`, as small as can be: with a standard library built for it. Needs [`Self::has_source`].
+    pub(crate) fn small(&self, target: &str, arguments: &[&str]) -> Command {
+        let library = "std,panic_abort";
+        let mut command = self.cargo(target, library, arguments);
+        if let Self::Own = self {
+            command
+                .env("RUSTC_BOOTSTRAP", "1")
+                .arg(format!("-Zbuild-std={library}"));
+            command.arg("--target-dir").arg(self.small_folder());
+        }
+        command
+            .arg("-Zbuild-std-features=optimize_for_size")
+            .env("CARGO_ENCODED_RUSTFLAGS", SMALL.join("\x1f"));
+        command
+    }
+
+    /// Whether the source of the standard library is there; rustup adds it where it can.
+    pub(crate) fn has_source(&self, console: &Console) -> bool {
+        let Self::Own = self else { return true };
+        if own_source().is_some() {
+            return true;
+        }
+        if place::which("rustup").is_some() {
+            console.say("adding the component rust-src with rustup");
+            let mut add = command::program("rustup", &["component", "add", "rust-src"]);
+            let _ = command::run_bounded(&mut add, ADD_LIMIT);
+        }
+        own_source().is_some()
+    }
+
     /// The folder below which this compiler's output goes.
     pub(crate) fn target_folder(&self) -> PathBuf {
         match self {
@@ -74,6 +122,19 @@ impl Compiler {
             Self::Debian => place::target().join("debian"),
         }
     }
+
+    /// The folder below which [`Self::small`] puts its output: apart, since other flags build everything anew.
+    pub(crate) fn small_folder(&self) -> PathBuf {
+        match self {
+            Self::Own => place::target().join("small"),
+            Self::Debian => self.target_folder(),
+        }
+    }
+}
+
+fn own_source() -> Option<PathBuf> {
+    let sysroot = command::run_quietly(&mut command::program("rustc", &["--print", "sysroot"])).ok()?;
+    Some(Path::new(sysroot.trim()).join(SOURCE)).filter(|file| file.is_file())
 }
 
 fn is_installed(target: &str) -> bool {

@@ -125,7 +125,7 @@ impl Metainfo {
             metainfo.layers.fill(bytes, &layers)?;
         }
         metainfo.trackers = trackers(announce, tiers);
-        metainfo.web_seeds = url_list.map_or_else(Vec::new, |list| urls(list).take(MAX_URLS).collect());
+        metainfo.web_seeds = url_list.map_or_else(Vec::new, |list| urls(list, MAX_URLS));
         metainfo.comment = comment.and_then(lossy);
         metainfo.created_by = created_by.and_then(lossy);
         metainfo.creation_date = creation_date.and_then(|date| date.integer());
@@ -271,7 +271,7 @@ fn trackers(announce: Option<Value<'_>>, tiers: Option<Value<'_>>) -> Vec<Vec<St
     let mut kept = Vec::new();
     // A tier may also be a mere string: some makers forget the inner list.
     for tier in tiers.and_then(|tiers| tiers.list()).into_iter().flatten() {
-        let tier: Vec<_> = urls(tier).take(left).collect();
+        let tier = urls(tier, left);
         left -= tier.len();
         if !tier.is_empty() {
             kept.push(tier);
@@ -281,24 +281,25 @@ fn trackers(announce: Option<Value<'_>>, tiers: Option<Value<'_>>) -> Vec<Vec<St
         }
     }
     if kept.is_empty() {
-        kept.extend(
-            announce
-                .map(|url| urls(url).take(1).collect::<Vec<_>>())
-                .filter(|tier| !tier.is_empty()),
-        );
+        kept.extend(announce.map(|url| urls(url, 1)).filter(|tier| !tier.is_empty()));
     }
     kept
 }
 
-/// The URLs of a list, or the one that a string is; what is empty or no text is passed over.
-fn urls<'a>(value: Value<'a>) -> impl Iterator<Item = String> + use<'a> {
-    let single = value.text().into_iter();
-    let list = value.list().into_iter().flatten().filter_map(|url| url.text());
-    single
-        .chain(list)
-        .map(str::trim)
-        .filter(|url| !url.is_empty())
-        .map(String::from)
+/// The URLs of a list, or the one that a string is, at most `most`; what is empty or no text is passed over.
+fn urls(value: Value<'_>, most: usize) -> Vec<String> {
+    let mut urls = Vec::new();
+    let mut take = |url: Value<'_>| {
+        let url = url.text().map_or("", str::trim);
+        if !url.is_empty() && urls.len() < most {
+            urls.push(String::from(url));
+        }
+    };
+    match value.list() {
+        Some(list) => list.for_each(take),
+        None => take(value),
+    }
+    urls
 }
 
 /// A string that has a twin which says that it is UTF-8: the twin, if it keeps its word.

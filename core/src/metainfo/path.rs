@@ -29,6 +29,10 @@ pub struct FilePath(Box<str>);
 impl FilePath {
     /// The path whose elements a torrent gives as these bytes; `None` without any, or if it is longer than [`MAX_PATH`].
     pub fn new<'a>(elements: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        Self::of(&mut elements.into_iter())
+    }
+
+    fn of(elements: &mut dyn Iterator<Item = &[u8]>) -> Option<Self> {
         let mut path = String::new();
         for bytes in elements {
             if !path.is_empty() {

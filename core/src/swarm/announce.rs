@@ -1,16 +1,14 @@
-//! Talking to trackers: announces over HTTP, UDP and WebSocket, and the offers and answers that come with the last.
+//! Talking to trackers: when to announce, what became of it, and WebSocket trackers with their offers and answers. What only native
+//! peers can ask is in `native`.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-
 use super::Swarm;
-use crate::event::{Action, Job, Offer, Report};
+use crate::event::{Action, Offer, Report};
 use crate::session::context::Context;
 use crate::status::TrackerState;
 use crate::tracker::announcer::Face;
-use crate::tracker::http;
 use crate::tracker::offers::{OFFERS, Theirs};
 use crate::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure};
 use crate::tracker::ws::{self, OfferId, Reply, Request, Sdp, Signal};
@@ -38,9 +36,8 @@ impl Swarm {
         for at in self.announcer.due(cx.now, self.is_checking()) {
             self.announcer.begin(at, cx.now);
             match self.announcer.trackers[at].face {
-                Face::Http => self.announce_http(cx, at),
-                Face::Udp => self.announce_udp(cx, at),
                 Face::Ws => self.make_offers(cx, at),
+                Face::Http | Face::Udp => self.announce_native(cx, at),
             }
         }
     }
@@ -76,30 +73,6 @@ impl Swarm {
             numwant: Some(if event == AnnounceEvent::Stopped { 0 } else { NUMWANT }),
             key: Some(self.announcer.key),
             tracker_id: None,
-        }
-    }
-
-    fn announce_http(&mut self, cx: &mut Context, at: usize) {
-        let request = self.request(cx, at);
-        let job = cx.job(self.torrent);
-        let tracker = &mut self.announcer.trackers[at];
-        tracker.job = Some(job);
-        let url = http::announce_url(&tracker.url, &request);
-        cx.act(Action::Fetch {
-            job,
-            url,
-            limit: http::MAX_REPLY,
-        });
-    }
-
-    /// A fetch that was an announce came back.
-    pub(crate) fn fetched(&mut self, cx: &mut Context, job: Job, result: Result<Bytes, String>) {
-        let Some(at) = self.announcer.by_job(job) else { return };
-        match result.map(|body| http::parse_announce(&body)) {
-            Ok(Ok(reply)) => self.tracker_succeeded(cx, at, reply),
-            Ok(Err(http::ReplyError::Failure(refusal))) => self.tracker_failed(cx, at, &refusal),
-            Ok(Err(error)) => self.tracker_failed(cx, at, &failure(&error.to_string())),
-            Err(error) => self.tracker_failed(cx, at, &failure(&error)),
         }
     }
 
@@ -270,17 +243,8 @@ impl Swarm {
                 ..plain.clone()
             };
             match tracker.face {
-                Face::Http => {
-                    // Nobody waits for the answer.
-                    let job = Job(cx.unique());
-                    cx.act(Action::Fetch {
-                        job,
-                        url: http::announce_url(&tracker.url, &request),
-                        limit: http::MAX_REPLY,
-                    });
-                }
                 Face::Ws => cx.send_text_if_open(&tracker.url, Request::Announce(request.clone(), Vec::new()).encode()),
-                Face::Udp => Self::stop_udp(cx, tracker, &request),
+                Face::Http | Face::Udp => Self::stop_native(cx, tracker, &request),
             }
         }
         self.announcer.halt();

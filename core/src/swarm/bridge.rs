@@ -5,6 +5,7 @@
 
 use super::peer::Peer;
 use crate::bits::Bits;
+use crate::event::{Mode, Transport};
 use crate::layout::Piece;
 use crate::map::{Map, Set};
 use crate::time::Time;
@@ -21,14 +22,22 @@ pub(crate) struct Bridge {
     oldest: Set<(Time, Piece)>,
     cached: u64,
     /// What native peers have, and what web peers have, as far as they are no relays.
-    pub(crate) native: Bits,
-    pub(crate) web: Bits,
+    native: Bits,
+    web: Bits,
     /// `native` and `web` are to be computed anew.
-    pub(crate) stale: bool,
+    stale: bool,
 }
 
 impl Bridge {
-    pub(crate) fn new(pieces: usize, prefetch: bool) -> Self {
+    /// The bridge's side of a torrent of so many pieces, if it is held as one.
+    pub(crate) fn of(mode: Mode, pieces: usize) -> Option<Self> {
+        match mode {
+            Mode::Bridge { prefetch } => Some(Self::new(pieces, prefetch)),
+            Mode::Whole => None,
+        }
+    }
+
+    fn new(pieces: usize, prefetch: bool) -> Self {
         Self {
             prefetch,
             filling: prefetch,
@@ -57,6 +66,21 @@ impl Bridge {
                 side.union(pieces);
             }
         }
+    }
+
+    /// What a side has is to be computed anew.
+    pub(crate) const fn spoil(&mut self) {
+        self.stale = true;
+    }
+
+    /// Whether it is.
+    pub(crate) const fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// What can be fetched for a peer on that transport: what the other side has.
+    pub(crate) const fn beyond(&self, transport: Transport) -> &Bits {
+        if transport.is_web() { &self.native } else { &self.web }
     }
 
     /// Whether it fetches without being asked, for there is room in the cache.

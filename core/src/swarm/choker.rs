@@ -7,7 +7,6 @@
 use crate::rng::Rng;
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 /// How often a policy is asked (BEP 3). Shorter lets TCP not reach its rate within a round: fibrillation.
 pub const ROUND: Span = Span::from_secs(10);
@@ -60,6 +59,13 @@ pub struct Round<'a> {
     pub candidates: &'a [Candidate],
 }
 
+impl Candidate {
+    /// Whether it is interested and needs a slot.
+    const fn waits(&self) -> bool {
+        self.interested && !self.partner
+    }
+}
+
 /// Decides whom to serve.
 pub trait Policy {
     /// Names the links to be unchoked from now on; all others are to be choked. `out` is cleared first.
@@ -74,15 +80,25 @@ pub fn admits(candidate: &Candidate, candidates: &[Candidate], slots: usize) -> 
     candidate.interested && (candidate.partner || !candidate.snubbed && taken.count() < slots)
 }
 
-/// The order of candidates by a key, ties at random: the random part is drawn once for each, so that it is one order.
-fn ranked<'a, K: Ord>(
-    candidates: impl Iterator<Item = &'a Candidate>,
-    rng: &mut Rng,
-    key: impl Fn(&Candidate) -> K,
-) -> Vec<&'a Candidate> {
-    let mut ranked: Vec<_> = candidates.map(|peer| (key(peer), rng.next_u64(), peer)).collect();
-    ranked.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+/// What candidates are ranked by, the least first.
+type Rank = (u64, bool);
+
+/// The order of candidates by a key, those without left out, ties at random: the random part is drawn once for each, so that it is
+/// one order. Not generic, since a sort is a lot of code to have for each policy.
+fn ranked<'a>(round: &Round<'a>, rng: &mut Rng, key: &dyn Fn(&Candidate) -> Option<Rank>) -> Vec<&'a Candidate> {
+    let mut ranked = Vec::with_capacity(round.candidates.len());
+    for peer in round.candidates {
+        if let Some(rank) = key(peer) {
+            ranked.push((rank, rng.next_u64(), peer));
+        }
+    }
+    ranked.sort_unstable_by_key(|&(rank, random, _)| (rank, random));
     ranked.into_iter().map(|(_, _, peer)| peer).collect()
+}
+
+/// The key of those who are interested and need a slot.
+fn if_waiting(peer: &Candidate, rank: Rank) -> Option<Rank> {
+    peer.waits().then_some(rank)
 }
 
 fn partners(round: &Round<'_>, out: &mut Vec<u32>) {
@@ -98,7 +114,7 @@ fn partners(round: &Round<'_>, out: &mut Vec<u32>) {
 
 /// Interested peers that need a slot.
 fn waiting<'a>(round: &Round<'a>) -> impl Iterator<Item = &'a Candidate> + use<'a> {
-    round.candidates.iter().filter(|peer| peer.interested && !peer.partner)
+    round.candidates.iter().filter(|peer| peer.waits())
 }
 
 /// The one peer that is unchoked whatever it gives, so that new peers get their first piece and better ones are found.
@@ -120,14 +136,15 @@ impl Optimistic {
             return;
         }
         let last = self.chosen.take().map(|(link, _)| link);
-        if let Some(link) = draw(round, rng, out, |peer| {
+        let odds = |peer: &Candidate| {
             if Some(peer.link) == last {
                 0
             } else {
                 novelty(peer, round.now)
             }
-        })
-        .or_else(|| last.filter(|&link| waiting(round).any(|peer| peer.link == link) && !out.contains(&link)))
+        };
+        if let Some(link) = draw(round, rng, out, &odds)
+            .or_else(|| last.filter(|&link| waiting(round).any(|peer| peer.link == link) && !out.contains(&link)))
         {
             self.chosen = Some((link, round.now));
             out.push(link);
@@ -145,9 +162,9 @@ fn novelty(peer: &Candidate, now: Time) -> u64 {
 }
 
 /// Draws one waiting peer that is not in `out`, with odds by weight.
-fn draw(round: &Round<'_>, rng: &mut Rng, out: &[u32], weight: impl Fn(&Candidate) -> u64) -> Option<u32> {
+fn draw(round: &Round<'_>, rng: &mut Rng, out: &[u32], weight: &dyn Fn(&Candidate) -> u64) -> Option<u32> {
     let open = || waiting(round).filter(|peer| !out.contains(&peer.link));
-    let total: u64 = open().map(&weight).sum();
+    let total: u64 = open().map(weight).sum();
     let mut at = rng.below(usize::try_from(total).unwrap_or(usize::MAX)) as u64;
     open()
         .find(|peer| {
@@ -176,13 +193,13 @@ impl Policy for TitForTat {
     fn choose(&mut self, round: &Round<'_>, rng: &mut Rng, out: &mut Vec<u32>) {
         partners(round, out);
         let full = out.len() + round.slots;
-        let giving = round
-            .candidates
-            .iter()
-            .filter(|peer| !peer.partner && !peer.snubbed && peer.down_rate > 0);
+        let giving = |peer: &Candidate| {
+            (!peer.partner && !peer.snubbed && peer.down_rate > 0)
+                .then_some((u64::MAX - peer.down_rate, !peer.unchoked))
+        };
         let mut regular = round.slots.saturating_sub(1);
         let mut uninterested = 0;
-        for peer in ranked(giving, rng, |peer| (Reverse(peer.down_rate), !peer.unchoked)) {
+        for peer in ranked(round, rng, &giving) {
             if regular == 0 {
                 break;
             }
@@ -203,12 +220,12 @@ impl Policy for TitForTat {
 /// Gives the slots that are left, up to `full` links in all: those unchoked keep theirs, then at random, the snubbing
 /// last.
 fn fill(round: &Round<'_>, rng: &mut Rng, out: &mut Vec<u32>, full: usize) {
-    let rest: Vec<u32> = ranked(waiting(round), rng, |peer| (peer.snubbed, !peer.unchoked))
-        .into_iter()
-        .map(|peer| peer.link)
-        .filter(|link| !out.contains(link))
-        .collect();
-    out.extend(rest.into_iter().take(full.saturating_sub(out.len())));
+    let kept = |peer: &Candidate| if_waiting(peer, (peer.snubbed.into(), !peer.unchoked));
+    for peer in ranked(round, rng, &kept) {
+        if out.len() < full && !out.contains(&peer.link) {
+            out.push(peer.link);
+        }
+    }
 }
 
 /// For a seed: those who take fastest, who can pass most on; and one optimistic slot.
@@ -221,9 +238,8 @@ impl Policy for FastestFirst {
     fn choose(&mut self, round: &Round<'_>, rng: &mut Rng, out: &mut Vec<u32>) {
         partners(round, out);
         let full = out.len() + round.slots;
-        let taking = ranked(waiting(round).filter(|peer| peer.up_rate > 0), rng, |peer| {
-            Reverse(peer.up_rate)
-        });
+        let taking = |peer: &Candidate| if_waiting(peer, (u64::MAX - peer.up_rate, false)).filter(|_| peer.up_rate > 0);
+        let taking = ranked(round, rng, &taking);
         out.extend(taking.iter().take(round.slots.saturating_sub(1)).map(|peer| peer.link));
         if round.slots > 0 {
             self.optimistic.choose(round, rng, out);
@@ -239,10 +255,12 @@ pub struct RoundRobin;
 impl Policy for RoundRobin {
     fn choose(&mut self, round: &Round<'_>, rng: &mut Rng, out: &mut Vec<u32>) {
         partners(round, out);
-        let order = ranked(waiting(round), rng, |peer| {
+        let turn = |peer: &Candidate| {
             let fresh = peer.unchoked && peer.unchoked_at.is_some_and(|at| round.now.since(at) < OPTIMISTIC);
-            (!fresh, peer.unchoked_at)
-        });
+            let since = peer.unchoked_at.map_or(0, |at| at.as_micros() + 1);
+            if_waiting(peer, (since | u64::from(!fresh) << 63, false))
+        };
+        let order = ranked(round, rng, &turn);
         out.extend(order.iter().take(round.slots).map(|peer| peer.link));
     }
 }
@@ -260,7 +278,7 @@ impl Policy for PropShare {
         let full = out.len() + round.slots;
         let given = |peer: &Candidate| if peer.snubbed { 0 } else { peer.down_rate };
         for _ in 1..round.slots {
-            let Some(link) = draw(round, rng, out, given) else {
+            let Some(link) = draw(round, rng, out, &given) else {
                 break;
             };
             out.push(link);
@@ -280,9 +298,11 @@ pub struct AntiLeech;
 impl Policy for AntiLeech {
     fn choose(&mut self, round: &Round<'_>, rng: &mut Rng, out: &mut Vec<u32>) {
         partners(round, out);
-        let order = ranked(waiting(round), rng, |peer| {
-            (Reverse(peer.progress.abs_diff(500) / 50), !peer.unchoked)
-        });
+        let edge = |peer: &Candidate| {
+            let nearness = u64::from(peer.progress.abs_diff(500) / 50);
+            if_waiting(peer, (u64::MAX - nearness, !peer.unchoked))
+        };
+        let order = ranked(round, rng, &edge);
         out.extend(order.iter().take(round.slots).map(|peer| peer.link));
     }
 }

@@ -50,17 +50,13 @@ pub(crate) struct Content {
 impl Content {
     pub(crate) fn new(metainfo: Arc<Metainfo>, mode: Mode, priorities: &[Priority]) -> Self {
         let layout = metainfo.layout.clone();
-        let bridge = match mode {
-            Mode::Whole => None,
-            Mode::Bridge { prefetch } => Some(Bridge::new(layout.pieces(), prefetch)),
-        };
         let mut content = Self {
             picker: Picker::new(layout.clone()),
             assembly: Assembly::default(),
             proofs: Proofs::new(&metainfo.layers),
             proving: Provings::new(),
             reads: Reads::default(),
-            bridge,
+            bridge: Bridge::of(mode, layout.pieces()),
             restored: false,
             window: None,
             unchecked: Bits::new(layout.pieces()),
@@ -92,18 +88,14 @@ impl Content {
         }
         self.complete = false;
         let unwanted = |open: &&OpenPiece| !open.is_complete() && !self.picker.lacks(open.piece());
-        let unwanted: Vec<Piece> = self
-            .picker
-            .open_pieces()
-            .iter()
-            .filter(unwanted)
-            .map(OpenPiece::piece)
-            .collect();
-        unwanted.iter().for_each(|piece| self.assembly.discard(*piece));
-        unwanted
-            .iter()
-            .flat_map(|piece| self.picker.drop_piece(*piece))
-            .collect()
+        let open = self.picker.open_pieces().iter();
+        let unwanted: Vec<Piece> = open.filter(unwanted).map(OpenPiece::piece).collect();
+        let mut dropped = Vec::new();
+        for piece in unwanted {
+            self.assembly.discard(piece);
+            dropped.append(&mut self.picker.drop_piece(piece));
+        }
+        dropped
     }
 
     /// A bridge wants nothing of its own, or, to fill its cache, everything.

@@ -169,13 +169,10 @@ impl MetadataFetch {
     }
 
     fn judge(&mut self, hashes: &InfoHashes) -> Progress {
-        let whole: Vec<u8> = self
-            .parts
-            .iter()
-            .filter_map(|part| part.data.as_deref())
-            .flatten()
-            .copied()
-            .collect();
+        let mut whole = Vec::new();
+        for data in self.parts.iter().filter_map(|part| part.data.as_deref()) {
+            whole.extend_from_slice(data);
+        }
         let sha256 = InfoHashV2(Sha256::digest(&whole).into());
         let matches = match (hashes.v1(), hashes.v2()) {
             // Twenty bytes may also be a v2 info-hash cut short, as trackers and handshakes have it (BEP 52).

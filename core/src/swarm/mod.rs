@@ -12,13 +12,18 @@ pub mod reason;
 pub mod window;
 
 mod announce;
+#[cfg(feature = "native")]
 mod announce_udp;
 pub(crate) mod assembly;
+#[cfg_attr(not(feature = "native"), path = "no_bridge.rs")]
 pub(crate) mod bridge;
 pub(crate) mod content;
+#[cfg_attr(not(feature = "native"), path = "no_dialer.rs")]
 pub(crate) mod dialer;
 mod download;
 pub(crate) mod metadata;
+#[cfg_attr(not(feature = "native"), path = "no_native.rs")]
+mod native;
 pub(crate) mod peer;
 mod promise;
 pub(crate) mod proofs;
@@ -266,7 +271,7 @@ impl Swarm {
             content.settle_memory(cx);
             content.proofs.forget(link);
             if let Some(bridge) = &mut content.bridge {
-                bridge.stale = true;
+                bridge.spoil();
             }
         }
         for upload in peer.uploads.iter().filter(|upload| upload.data.is_none()) {
@@ -314,7 +319,7 @@ impl Swarm {
         if let (Some(content), Some(pieces)) = (&mut self.content, self.peers.get(&link).and_then(Peer::pieces)) {
             content.picker.add_peer(pieces);
             if let Some(bridge) = &mut content.bridge {
-                bridge.stale = true;
+                bridge.spoil();
                 // Whom this peer may ask for something is to be known to us by then.
                 self.touch_hungry();
             }

@@ -129,12 +129,17 @@ impl OpenPiece {
         }
     }
 
-    /// Every request that is outstanding: link and number of the block.
-    pub fn requests(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        self.asked
-            .iter()
-            .enumerate()
-            .flat_map(|(number, asked)| asked.links().into_iter().map(move |link| (link, number as u32)))
+    /// Every request that is outstanding: link and block.
+    pub fn requests(&self) -> Vec<(u32, Block)> {
+        let mut requests = Vec::new();
+        for (number, asked) in (0..).zip(&self.asked) {
+            let block = Block {
+                piece: self.piece,
+                number,
+            };
+            requests.extend(asked.links().into_iter().map(|link| (link, block)));
+        }
+        requests
     }
 
     /// Asks `link` for the next free block.
@@ -425,7 +430,7 @@ mod tests {
         assert_eq!(piece.release(69, 4), Some(false));
         assert_eq!(piece.state(69), BlockState::Free);
         assert_eq!(piece.take(8).map(|block| block.number), Some(69));
-        assert_eq!(piece.requests().count(), 69);
+        assert_eq!(piece.requests().len(), 69);
         assert_eq!(open.bytes(), layout.total());
     }
 

@@ -281,12 +281,12 @@ impl Picker {
 
     /// Takes back every request for pieces without a deadline, for a seek: the pairs (link, block) to send CANCEL for.
     pub fn release_undue(&mut self) -> Vec<(u32, Block)> {
-        let undue = self
-            .open
-            .all()
-            .iter()
-            .filter(|open| !self.due.contains(open.piece().number()));
-        let requests: Vec<_> = undue.flat_map(requests_of).collect();
+        let mut requests = Vec::new();
+        for open in self.open.all() {
+            if !self.due.contains(open.piece().number()) {
+                requests.append(&mut open.requests());
+            }
+        }
         for &(link, block) in &requests {
             self.release(block, link);
         }
@@ -447,7 +447,7 @@ impl Picker {
 
     /// Gives an open piece up, with what has arrived of it: the pairs (link, block) to send CANCEL for.
     pub fn drop_piece(&mut self, piece: Piece) -> Vec<(u32, Block)> {
-        let requests = self.open.get(piece.index()).map(|open| requests_of(open).collect());
+        let requests = self.open.get(piece.index()).map(OpenPiece::requests);
         self.close(piece);
         self.refresh(piece);
         requests.unwrap_or_default()
@@ -485,9 +485,8 @@ impl Picker {
     /// Forgets an open piece's blocks and requests. The caller refreshes.
     fn close(&mut self, piece: Piece) {
         if let Some(open) = self.open.get_mut(piece.index()) {
-            let requests: Vec<_> = open.requests().collect();
-            for (link, number) in requests {
-                forget(&mut self.links, link, open.release(number, link));
+            for (link, block) in open.requests() {
+                forget(&mut self.links, link, open.release(block.number, link));
             }
             self.open.close(piece, &self.layout);
         }
@@ -557,12 +556,6 @@ fn toggle(bits: &mut Bits, index: usize, on: bool, count: &mut usize) -> bool {
         _ => {}
     }
     changed
-}
-
-fn requests_of(open: &OpenPiece) -> impl Iterator<Item = (u32, Block)> + '_ {
-    let piece = open.piece();
-    open.requests()
-        .map(move |(link, number)| (link, Block { piece, number }))
 }
 
 fn link_state(links: &mut Vec<LinkState>, link: u32) -> &mut LinkState {

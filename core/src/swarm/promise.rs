@@ -67,7 +67,7 @@ impl Swarm {
         if let Some(bridge) = &mut content.bridge {
             bridge.refresh(self.peers.values());
             // What this peer has is still to be promised to the others.
-            bridge.stale = true;
+            bridge.spoil();
         }
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let have = offerable(content, peer);
@@ -104,7 +104,7 @@ impl Swarm {
     /// Brings what a bridge promised up to date with what it holds and can fetch.
     pub(super) fn settle_promises(&mut self) {
         let Some(content) = &mut self.content else { return };
-        let Some(bridge) = content.bridge.as_mut().filter(|bridge| bridge.stale) else {
+        let Some(bridge) = content.bridge.as_mut().filter(|bridge| bridge.is_stale()) else {
             return;
         };
         bridge.refresh(self.peers.values());
@@ -128,11 +128,7 @@ fn offerable(content: &super::Content, peer: &Peer) -> Bits {
         .as_ref()
         .filter(|_| peer.fast || peer.hello.ids.of(Extension::DontHave).is_some())
     {
-        have.union(if peer.transport.is_web() {
-            &bridge.native
-        } else {
-            &bridge.web
-        });
+        have.union(bridge.beyond(peer.transport));
     }
     have
 }

@@ -97,7 +97,7 @@ impl Swarm {
             *count += 1;
             content.picker.add_have(piece);
             if let Some(bridge) = &mut content.bridge {
-                bridge.stale = true;
+                bridge.spoil();
             }
         }
         Ok(())
@@ -119,7 +119,7 @@ impl Swarm {
                 *count -= 1;
             }
             if let Some(bridge) = &mut content.bridge {
-                bridge.stale = true;
+                bridge.spoil();
             }
         }
         // What was asked of it there will not come (BEP 54 leaves it open whether it is rejected).
@@ -147,7 +147,7 @@ impl Swarm {
         let count = bits.count();
         peer.has = Has::Known(bits, count);
         if let Some(bridge) = &mut content.bridge {
-            bridge.stale = true;
+            bridge.spoil();
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Swarm {
             return Err(Reason::Banned);
         }
         if let Some(bridge) = self.content.as_mut().and_then(|content| content.bridge.as_mut()) {
-            bridge.stale = true;
+            bridge.spoil();
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ impl Swarm {
         content.complete = false;
         let Some(bridge) = &mut content.bridge else { return };
         cx.cached = cx.cached.saturating_sub(bridge.evict(piece));
-        bridge.stale = true;
+        bridge.spoil();
         let waits = |upload: &&super::peer::Upload| upload.range.piece == piece && upload.data.is_none();
         let waiting = self
             .peers

@@ -3,7 +3,6 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::bridge::Bridge;
 use super::download::raw;
 use super::peer::{Peer, Upload};
 use super::promise::MAX_UPLOADS;
@@ -233,14 +232,8 @@ fn zeros(length: u32) -> Slices {
 
 /// Whether someone else than the asker may have the piece.
 fn can_fetch(content: &Content, peer: &Peer, piece: Piece) -> bool {
-    let side = |bridge: &Bridge| {
-        if peer.transport.is_web() {
-            bridge.native.contains(piece.index())
-        } else {
-            bridge.web.contains(piece.index())
-        }
-    };
-    content.bridge.as_ref().is_some_and(side)
+    let other = content.bridge.as_ref().map(|bridge| bridge.beyond(peer.transport));
+    other.is_some_and(|pieces| pieces.contains(piece.index()))
 }
 
 /// REJECT, to a peer that understands it; to another silence says the same.

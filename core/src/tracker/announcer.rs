@@ -276,7 +276,11 @@ impl Announcer {
 
 impl Tracker {
     fn new(url: String, tier: usize, now: Time) -> Option<Self> {
-        let face = match url.split_once("://")?.0.to_ascii_lowercase().as_str() {
+        let (scheme, rest) = url.split_once(':')?;
+        if !rest.starts_with("//") {
+            return None;
+        }
+        let face = match scheme.to_ascii_lowercase().as_str() {
             "http" | "https" => Face::Http,
             "udp" => Face::Udp,
             "ws" | "wss" => Face::Ws,

@@ -9,14 +9,13 @@ mod poll;
 
 use tombolo_core::event::{Link, Torrent};
 use tombolo_core::key::hex;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::base64;
 use crate::boot::Boot;
 use crate::engine::Core;
 use crate::entry::{Entry, Notice};
 use crate::json;
-use crate::platform::{self, Request, Timer, member, text_member};
+use crate::platform::{self, Request, Timer, member, spawn, text_member};
 
 /// WebSocket close code of a relay that does not serve the torrent.
 const REFUSED: u16 = 4403;
@@ -121,7 +120,10 @@ impl Relay {
         let wanted = boot.relay.as_deref() != Some("off");
         let url = boot.relay.as_deref().filter(|_| wanted).unwrap_or(&boot.base);
         let home = url.trim_end_matches('/');
-        let home = home.replacen("ws", "http", usize::from(home.starts_with("ws")));
+        let home = match home.strip_prefix("ws") {
+            Some(rest) => ["http", rest].concat(),
+            None => String::from(home),
+        };
         let base = wanted.then(|| home.clone());
         Self {
             state: if base.is_some() { State::Connecting } else { State::Off },
@@ -158,7 +160,7 @@ impl Relay {
 
 /// The WebSocket address of the same place.
 fn web_socket(base: &str) -> String {
-    base.replacen("http", "ws", 1)
+    ["ws", base.strip_prefix("http").unwrap_or(base)].concat()
 }
 
 /// How long to wait after that many failures, in ms; `share` is random from 0 to 1.
@@ -193,7 +195,7 @@ impl Core {
         let body = join_request(entry);
         let peers = self.relay_peers(torrent);
         let (handle, host) = (self.handle(), self.host.clone());
-        spawn_local(async move {
+        platform::spawn(async move {
             let request = Request {
                 method: "POST",
                 url: &url,
@@ -227,7 +229,7 @@ impl Core {
             return;
         }
         let (handle, host, no_body) = (self.handle(), self.host.clone(), self.relay.no_body);
-        spawn_local(async move {
+        spawn(async move {
             let claim = if no_body { None } else { host.claim().await };
             handle.turn(|core| {
                 let is_wanted = core.torrents.get_mut(&torrent).is_some_and(|entry| {
@@ -245,12 +247,10 @@ impl Core {
     /// The native peers that the link or the page's address names: where to post them, and what.
     fn relay_peers(&self, torrent: Torrent) -> Option<(String, String)> {
         let entry = self.torrents.get(&torrent)?;
-        let linked = entry
-            .magnet
-            .iter()
-            .flat_map(|magnet| &magnet.peers)
-            .map(ToString::to_string);
-        let peers: Vec<String> = linked.chain(self.boot.peers.iter().cloned()).collect();
+        let mut peers = self.boot.peers.clone();
+        if let Some(magnet) = &entry.magnet {
+            magnet.peers.iter().for_each(|peer| peers.push(peer.to_string()));
+        }
         let url = self
             .relay
             .api(&format!("/api/torrents/{}/peers", hex(&entry.swarm().0)))?;

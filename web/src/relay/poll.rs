@@ -3,7 +3,6 @@
 use js_sys::Array;
 use tombolo_core::event::Torrent;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
 
 use tombolo_core::key::hex;
 
@@ -11,7 +10,7 @@ use super::{ANSWER_LIMIT, State};
 use crate::engine::Core;
 use crate::entry::Entry;
 use crate::json;
-use crate::platform::{Request, member};
+use crate::platform::{Request, member, spawn};
 
 impl Core {
     /// Asks the relay how its torrents are doing, or whether it lives.
@@ -29,7 +28,7 @@ impl Core {
             let Some(url) = self.relay.api(&path) else { continue };
             let (handle, host) = (self.handle(), self.host.clone());
             let asked_at = self.now;
-            spawn_local(async move {
+            spawn(async move {
                 let answer = host.request(get(&url)).await;
                 handle.turn(|core| {
                     let Some(entry) = core.torrents.get_mut(&torrent) else {
@@ -48,7 +47,7 @@ impl Core {
         let Some(url) = self.relay.api("/health") else { return };
         let (handle, host) = (self.handle(), self.host.clone());
         let asked_at = self.now;
-        spawn_local(async move {
+        spawn(async move {
             let answer = host.request(get(&url)).await;
             handle.turn(|core| match answer {
                 Ok(response) if response.status == 200 => {

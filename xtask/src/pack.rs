@@ -1,0 +1,109 @@
+//! The page as the relay serves it: the files of `www`, with their scripts joined and packed by npm's `esbuild`.
+//!
+//! `www` itself stays what people read and work on, and works as it is. The packed page goes to `www/pkg/page`; the relay
+//! embeds it while it is newer than everything else in `www`, and else `www` itself. The addresses of the entries do not change.
+
+use crate::command;
+use crate::console::Console;
+use crate::place;
+use crate::setup;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// The scripts that something outside asks for by address: the page, the module for pages of one's own, and two workers.
+const ENTRIES: [&str; 4] = ["page.js", "client.js", "worker.js", "sw.js"];
+
+/// Files that are copied as they are; folders with everything in them.
+const COPIED: [&str; 3] = ["index.html", "icons", "pkg/tombolo_web_bg.wasm"];
+
+/// Written last: when the page was packed. Hidden, so that it is not served.
+const STAMP: &str = ".stamp";
+
+/// Packs the page, unless it is up to date. False where `esbuild` cannot be had.
+pub(crate) fn build(console: &Console) -> Result<bool, String> {
+    let (www, out) = (place::root().join("www"), place::packed());
+    let stamp = out.join(STAMP);
+    let esbuild = place::browser_tests().join("node_modules/.bin/esbuild");
+    if !esbuild.exists() {
+        let _ = setup::npm(console);
+    }
+    if !esbuild.exists() {
+        console.say("packing skipped: npm package esbuild is not in tests/browser/node_modules");
+        remove(&out)?;
+        return Ok(false);
+    }
+    if changed(&stamp).is_some_and(|packed| newest(&www, &out) < Some(packed)) {
+        return Ok(true);
+    }
+    remove(&out)?;
+    // The page and pages of one's own share one client, so that stays a module by itself.
+    let scripts = ["--bundle", "--format=esm", "--external:./client.js"];
+    run(&esbuild, &scripts, &ENTRIES.map(|entry| format!("www/{entry}")))?;
+    let styles = list(&www.join("style"))?;
+    run(
+        &esbuild,
+        &[],
+        &styles
+            .iter()
+            .map(|name| format!("www/style/{name}"))
+            .collect::<Vec<_>>(),
+    )?;
+    COPIED
+        .iter()
+        .try_for_each(|name| copy(&www.join(name), &out.join(name)))?;
+    std::fs::write(&stamp, "").map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(true)
+}
+
+fn run(esbuild: &Path, arguments: &[&str], files: &[String]) -> Result<(), String> {
+    let mut command = command::program(esbuild, &["--minify", "--legal-comments=none", "--log-level=warning"]);
+    command
+        .arg(format!("--outdir={}", place::packed().display()))
+        .arg("--outbase=www");
+    command.args(arguments).args(files);
+    command::run(&mut command)
+}
+
+/// When the file changed last that did, of all below `folder` but those in `except`.
+fn newest(folder: &Path, except: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    let of = |path: &Path| {
+        if path.is_dir() {
+            newest(path, except)
+        } else {
+            changed(path)
+        }
+    };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    paths.filter(|path| path != except).filter_map(|path| of(&path)).max()
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|data| data.modified()).ok()
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{} to {}: {error}", from.display(), to.display());
+    if from.is_dir() {
+        return list(from)?
+            .iter()
+            .try_for_each(|name| copy(&from.join(name), &to.join(name)));
+    }
+    to.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
+    std::fs::copy(from, to).map(drop).map_err(failed)
+}
+
+fn list(folder: &Path) -> Result<Vec<String>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect())
+}
+
+fn remove(folder: &Path) -> Result<(), String> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if folder.exists() => Err(format!("{}: {error}", folder.display())),
+        _ => Ok(()),
+    }
+}
