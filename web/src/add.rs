@@ -26,7 +26,7 @@ use crate::trackers::{self, Choice};
 /// What the page names when it adds a torrent.
 enum Named {
     Magnet(Magnet),
-    Metainfo(Metainfo),
+    Metainfo(Box<Metainfo>),
 }
 
 impl Named {
@@ -62,7 +62,7 @@ pub(crate) async fn add(handle: &Handle, arguments: &JsValue) -> Result<Torrent,
             Named::Metainfo(metainfo) => entry.name.clone_from(&metainfo.name),
         }
         if let Named::Metainfo(metainfo) = named {
-            entry.metainfo = Some(Arc::new(metainfo));
+            entry.metainfo = Some(Arc::new(*metainfo));
             entry.timeline.mark(Moment::Metadata, core.now);
         }
         core.torrents.insert(torrent, entry);
@@ -78,7 +78,7 @@ pub(crate) async fn add(handle: &Handle, arguments: &JsValue) -> Result<Torrent,
 /// What the page gave: a link, a hash, a URL of a .torrent, or its bytes.
 async fn understand(handle: &Handle, source: &JsValue) -> Result<Named, Refusal> {
     if let Some(bytes) = source.dyn_ref::<Uint8Array>() {
-        return Ok(Named::Metainfo(Metainfo::parse(&bytes.to_vec().into())?));
+        return Ok(Named::Metainfo(Box::new(Metainfo::parse(&bytes.to_vec().into())?)));
     }
     let text = source.as_string().unwrap_or_default();
     let is_url = ["http:", "https:", "blob:", "data:"]
@@ -99,7 +99,7 @@ async fn understand(handle: &Handle, source: &JsValue) -> Result<Named, Refusal>
     if response.status != 200 {
         return Err(refused(&format!("the server answered {}", response.status)));
     }
-    Ok(Named::Metainfo(Metainfo::parse(&response.body.into())?))
+    Ok(Named::Metainfo(Box::new(Metainfo::parse(&response.body.into())?)))
 }
 
 /// Claims the torrent's folder, looks whether it is known there what it is, and tells the session.

@@ -207,7 +207,7 @@ impl Core {
         let entry = self.torrents.get(&torrent);
         let hashes = entry.and_then(|entry| entry.hashes);
         // A way to the relay is opened before the session has the torrent.
-        let swarm = self.session.swarm(torrent, origin).or(entry.map(Entry::swarm));
+        let swarm = self.session.swarm(torrent, origin).or_else(|| entry.map(Entry::swarm));
         let swarm = swarm.unwrap_or(SwarmKey([0; 20]));
         let v2 = hashes.and_then(|hashes| hashes.v2()).map(SwarmKey::from);
         let mut door = match v2 {

@@ -286,7 +286,10 @@ mod tests {
     #[test]
     fn a_part_is_read_once_for_all_who_wait() {
         let layout = Layout::new(256 << 10, 64 << 10).unwrap();
-        let mut store = Store::new(Backing::Blobs(Blobs::new(Plan::new(layout.clone(), Vec::new()), JsValue::NULL)));
+        let mut store = Store::new(Backing::Blobs(Blobs::new(
+            Plan::new(layout.clone(), Vec::new()),
+            JsValue::NULL,
+        )));
         for (stream, begin) in [(1, 0), (2, 9)] {
             store.push(Task::Load(Reader::Stream(stream), layout.range(1, begin, 3).unwrap()));
         }
