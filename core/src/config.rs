@@ -18,6 +18,16 @@ pub struct Config {
     pub port: u16,
     /// Whether the shell can dial addresses.
     pub dials: bool,
+    /// Whether the shell can look for peers ([`Action::Lookup`](crate::event::Action::Lookup)).
+    pub finds: bool,
+    /// Whether linked native peers are told of each other (BEP 11).
+    pub pex: bool,
+    /// Whether the shell can dial through NATs over uTP ([`Action::Punch`](crate::event::Action::Punch), BEP 55).
+    pub punches: bool,
+    /// The UDP port of our node of the DHT, while there is one (BEP 5).
+    pub dht_port: Option<u16>,
+    /// Whether loopback and private addresses are taken from peers and handed to them.
+    pub allow_local: bool,
     /// Whether the shell can negotiate WebRTC connections.
     pub offers: bool,
     /// Bytes of pieces that may be in memory between request and storage. One piece is always allowed.
@@ -44,6 +54,11 @@ impl Default for Config {
             relay: false,
             port: 0,
             dials: true,
+            finds: false,
+            pex: true,
+            punches: false,
+            dht_port: None,
+            allow_local: true,
             offers: false,
             memory: 64 << 20,
             cache: 256 << 20,

@@ -21,6 +21,8 @@ pub struct Door {
     output: Option<Bytes>,
     /// The v2 name of the swarm, where it is a hybrid's and either name will do (BEP 52).
     v2: Option<SwarmKey>,
+    /// Whether we are a node of the DHT, as our handshake says.
+    dht: bool,
 }
 
 /// Where the door stands. It never goes back.
@@ -84,15 +86,16 @@ impl Door {
         Self {
             state: State::Answering { swarm, local },
             waiting: Vec::new(),
-            output: Some(greet(swarm, local, false)),
+            output: Some(greet(swarm, local, Reserved::OURS)),
             v2: None,
+            dht: false,
         }
     }
 
     /// The same for a hybrid, asked for by its v1 name: the other side may answer by this v2 name, to speak v2 (BEP 52).
     pub fn outgoing_hybrid(swarm: SwarmKey, v2: SwarmKey, local: PeerId) -> Self {
         Self {
-            output: Some(greet(swarm, local, swarm != v2)),
+            output: Some(greet(swarm, local, what_we_speak(swarm != v2, false))),
             v2: Some(v2),
             ..Self::outgoing(swarm, local)
         }
@@ -105,7 +108,18 @@ impl Door {
             waiting: Vec::new(),
             output: None,
             v2: None,
+            dht: false,
         }
+    }
+
+    /// The same door, whose handshake says whether we are a node of the DHT (BEP 5).
+    pub fn with_dht(mut self, dht: bool) -> Self {
+        self.dht = dht;
+        if let State::Answering { swarm, local } = self.state {
+            let hybrid = self.v2.is_some_and(|v2| v2 != swarm);
+            self.output = Some(greet(swarm, local, what_we_speak(hybrid, dht)));
+        }
+        self
     }
 
     /// What is to be sent.
@@ -134,7 +148,7 @@ impl Door {
             let swarm = v2.filter(|_| upgrades).unwrap_or(asked);
             self.v2 = v2;
             self.state = State::Answering { swarm, local };
-            self.output = Some(greet(swarm, local, false));
+            self.output = Some(greet(swarm, local, what_we_speak(false, self.dht)));
         }
         self.advance(Bytes::new())
     }
@@ -200,12 +214,17 @@ impl Door {
     }
 }
 
-fn greet(swarm: SwarmKey, peer_id: PeerId, hybrid: bool) -> Bytes {
-    let reserved = if hybrid {
+/// What our handshake says that we speak.
+fn what_we_speak(hybrid: bool, dht: bool) -> Reserved {
+    let ours = if hybrid {
         Reserved::OURS.with_v2()
     } else {
         Reserved::OURS
     };
+    if dht { ours.with_dht() } else { ours }
+}
+
+fn greet(swarm: SwarmKey, peer_id: PeerId, reserved: Reserved) -> Bytes {
     let handshake = Handshake {
         reserved,
         swarm,
@@ -260,7 +279,7 @@ mod tests {
                     assert_eq!(door.receive(early), Ok(Progress::More));
                 }
                 progress = door.admit(HERE).unwrap();
-                assert_eq!(door.take_output(), Some(greet(SWARM, HERE, false)));
+                assert_eq!(door.take_output(), Some(greet(SWARM, HERE, Reserved::OURS)));
             }
             if let Progress::Open(mut greeting) = progress {
                 greeting.rest = [&greeting.rest[..], &rest].concat().into();
@@ -271,7 +290,7 @@ mod tests {
 
     #[test]
     fn both_sides_greet_whatever_the_cut() {
-        let bytes = [&greet(SWARM, THERE, false)[..], &[9; 100]].concat();
+        let bytes = [&greet(SWARM, THERE, Reserved::OURS)[..], &[9; 100]].concat();
         for seed in 0..200 {
             let mut rng = Rng::new(seed);
             assert_eq!(
@@ -280,7 +299,7 @@ mod tests {
                 "seed {seed}"
             );
             let mut door = Door::outgoing(SWARM, HERE);
-            assert_eq!(door.take_output(), Some(greet(SWARM, HERE, false)));
+            assert_eq!(door.take_output(), Some(greet(SWARM, HERE, Reserved::OURS)));
             assert_eq!(give(&mut door, &bytes, &mut rng), greeting(&[9; 100]), "seed {seed}");
             assert_eq!(door.take_output(), None);
         }
@@ -288,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_waits_after_the_swarm_is_answered() {
-        let bytes = greet(SWARM, THERE, false);
+        let bytes = greet(SWARM, THERE, Reserved::OURS);
         let mut door = Door::incoming();
         assert_eq!(door.receive(bytes.slice(..47)), Ok(Progress::More));
         assert_eq!(door.receive(bytes.slice(47..48)), Ok(Progress::Asked(SWARM)));
@@ -316,14 +335,17 @@ mod tests {
                 Bytes::from_static(b"\x13bitTorrent"),
                 DoorError::NotBitTorrent,
             ),
-            (outgoing(), greet(other, THERE, false).slice(..48), swarm),
-            (outgoing(), greet(SWARM, HERE, false), DoorError::Ourselves),
+            (outgoing(), greet(other, THERE, Reserved::OURS).slice(..48), swarm),
+            (outgoing(), greet(SWARM, HERE, Reserved::OURS), DoorError::Ourselves),
         ];
         for (mut door, bytes, error) in table {
             assert_eq!(door.receive(bytes), Err(error));
         }
         let mut door = Door::incoming();
-        assert_eq!(door.receive(greet(SWARM, HERE, false)), Ok(Progress::Asked(SWARM)));
+        assert_eq!(
+            door.receive(greet(SWARM, HERE, Reserved::OURS)),
+            Ok(Progress::Asked(SWARM))
+        );
         assert_eq!(door.admit(HERE), Err(DoorError::Ourselves));
     }
 
@@ -356,7 +378,7 @@ mod tests {
         let mut out = Door::outgoing_hybrid(SWARM, v2, HERE);
         let other = SwarmKey([6; 20]);
         assert!(matches!(
-            out.receive(greet(other, THERE, false)),
+            out.receive(greet(other, THERE, Reserved::OURS)),
             Err(DoorError::Swarm { .. })
         ));
     }
@@ -364,7 +386,10 @@ mod tests {
     #[test]
     fn a_flood_before_the_answer_is_refused() {
         let mut door = Door::incoming();
-        assert_eq!(door.receive(greet(SWARM, THERE, false)), Ok(Progress::Asked(SWARM)));
+        assert_eq!(
+            door.receive(greet(SWARM, THERE, Reserved::OURS)),
+            Ok(Progress::Asked(SWARM))
+        );
         let part = Bytes::from(vec![0; MAX_WAITING - Handshake::LEN]);
         assert_eq!(door.receive(part), Ok(Progress::More));
         assert_eq!(door.receive(Bytes::from_static(&[0])), Err(DoorError::Flood));

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::bits::Bits;
 use crate::digest::{Digests, Hashing};
 use crate::door::Greeting;
+use crate::key::SwarmKey;
 use crate::layout::{Piece, Range};
 use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
@@ -228,6 +229,13 @@ pub enum Action {
 
     /// Connect to a peer and shake hands (see [`crate::door`]).
     Dial(Dial, Torrent, SocketAddr),
+    /// Connect to a peer over uTP now, as it connects to us (BEP 55); answered like a dial.
+    Punch(Dial, Torrent, SocketAddr),
+    /// Look for peers of a torrent in the DHT and on the local network, and announce it there under each of these names. Peers come
+    /// back by [`Event::Peers`], whenever and as often as any are found.
+    Lookup(Torrent, Vec<SwarmKey>),
+    /// A node of the DHT may be at this address.
+    Node(SocketAddr),
     /// Close a link. What was pulled before still goes out; no event about it is expected, and any is ignored.
     Close(Link, Reason),
     /// There is something to send: pull it with [`Session::poll_frame`](crate::session::Session::poll_frame) as the

@@ -13,14 +13,22 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "native")]
+pub mod address;
 pub mod bencode;
 pub mod bits;
 pub mod config;
+#[cfg(feature = "native")]
+pub mod crc32c;
+#[cfg(feature = "native")]
+pub mod dht;
 pub mod digest;
 pub mod door;
 pub mod event;
 pub mod key;
 pub mod layout;
+#[cfg(feature = "native")]
+pub mod lsd;
 pub mod magnet;
 pub mod map;
 pub mod merkle;
@@ -28,6 +36,8 @@ pub mod metainfo;
 #[cfg(feature = "native")]
 pub mod mse;
 mod percent;
+#[cfg(feature = "native")]
+pub mod priority;
 pub mod rng;
 pub mod session;
 pub mod slices;

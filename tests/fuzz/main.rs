@@ -6,8 +6,10 @@ mod checks {
     pub(crate) mod bencode;
     pub(crate) mod door;
     pub(crate) mod extended;
+    pub(crate) mod finding;
     pub(crate) mod frame;
     pub(crate) mod hashes;
+    pub(crate) mod krpc;
     pub(crate) mod magnet;
     pub(crate) mod metadata;
     pub(crate) mod metainfo;
@@ -68,6 +70,16 @@ fn extended() {
 #[test]
 fn frame() {
     run(checks::frame::check, &seeds::frame());
+}
+
+#[test]
+fn finding() {
+    run(checks::finding::check, &seeds::finding());
+}
+
+#[test]
+fn krpc() {
+    run(checks::krpc::check, &seeds::krpc());
 }
 
 #[test]

@@ -28,6 +28,32 @@ pub(crate) fn bencode() -> Inputs {
     ])
 }
 
+/// What names other peers: PEX, holepunch, local discovery.
+pub(crate) fn finding() -> Inputs {
+    let mut inputs = texts(&[
+        "d5:added12:abcdefghijkl7:added.f2:\u{10}\u{2}6:added618:abcdefghijklmnopqr8:added6.f1:x7:dropped6:abcdef8:dropped60:e",
+        "BT-SEARCH * HTTP/1.1\r\nHost: 239.192.152.143:6771\r\nPort: 6881\r\nInfohash: 5a3ce9c14e7a08645677bbd1cfe7d8f956d53256\r\n\
+         cookie: x\r\n\r\n\r\n",
+    ]);
+    inputs.push(vec![0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0]);
+    inputs.push([&[2, 1][..], &[9; 18], &[0, 0, 0, 3]].concat());
+    inputs
+}
+
+/// Questions and answers of the DHT.
+pub(crate) fn krpc() -> Inputs {
+    texts(&[
+        "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe",
+        "d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz1234564:wantl2:n42:n6ee1:q9:find_node2:roi1e1:t2:aa1:y1:qe",
+        "d1:ad2:id20:abcdefghij01234567899:info_hash20:mnopqrstuvwxyz123456e1:q9:get_peers1:t2:aa1:y1:qe",
+        "d1:ad2:id20:abcdefghij012345678912:implied_porti1e9:info_hash20:mnopqrstuvwxyz1234564:porti6881e5:token8:aoeusnthe1:q13:\
+         announce_peer1:t2:aa1:y1:qe",
+        "d2:ip6:abcdef1:rd2:id20:abcdefghij01234567895:nodes26:abcdefghijklmnopqrstuvwxyz5:token8:aoeusnth6:valuesl6:axje.u\
+         6:idhtnmee1:t4:aaaa1:y1:re",
+        "d1:eli201e23:A Generic Error Ocurrede1:t2:aa1:y1:ee",
+    ])
+}
+
 /// Ranges of a torrent's trees, each with the answer to it.
 pub(crate) fn hashes() -> Inputs {
     let torrent = Bytes::from_static(include_bytes!("../data/v2-mix.torrent"));

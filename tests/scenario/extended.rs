@@ -25,9 +25,10 @@ fn the_handshake_names_what_we_speak() {
         panic!("{heard:?}")
     };
     assert!(hello.ids.of(Extension::Metadata).is_some() && hello.ids.of(Extension::DontHave).is_some());
+    assert!(hello.ids.of(Extension::PeerExchange).is_some());
     assert!(
-        hello.ids.of(Extension::PeerExchange).is_none(),
-        "what is not obeyed is not announced"
+        hello.ids.of(Extension::Holepunch).is_none(),
+        "what is not obeyed, for there is no uTP here, is not announced"
     );
     assert_eq!(hello.metadata_size, Some(content.metainfo.info.len() as u32));
     assert!(

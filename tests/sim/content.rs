@@ -25,8 +25,17 @@ impl Content {
         Self::new(&[length], piece_length)
     }
 
+    /// The same, private (BEP 27).
+    pub fn private(length: usize, piece_length: usize) -> Self {
+        Self::made(&[length], piece_length, "7:privatei1e")
+    }
+
     /// A torrent of files with these lengths; a single-file torrent if there is one.
     pub fn new(lengths: &[usize], piece_length: usize) -> Self {
+        Self::made(lengths, piece_length, "")
+    }
+
+    fn made(lengths: &[usize], piece_length: usize, last: &str) -> Self {
         let mut bytes = vec![0; lengths.iter().sum()];
         Rng::new(bytes.len() as u64).fill(&mut bytes);
         let pieces: Vec<u8> = bytes.chunks(piece_length).flat_map(Sha1::digest).collect();
@@ -42,6 +51,7 @@ impl Content {
         }
         info.extend(format!("4:name4:test12:piece lengthi{piece_length}e6:pieces{}:", pieces.len()).bytes());
         info.extend(pieces);
+        info.extend(last.bytes());
         info.extend(b"e");
         let metainfo = Metainfo::from_info(info.into()).expect("the torrent is well formed");
         Self {

@@ -301,6 +301,8 @@ impl Sim {
                 self.nodes[id.0].sending.push_back(link);
                 self.transmit(id);
             }
+            Action::Node(address) => self.nodes[id.0].nodes.push(address),
+            Action::Punch(_, _, address) => self.nodes[id.0].punched.push(address),
             Action::Report(_, report) => self.nodes[id.0].report(self.now, report),
             other => {
                 if let Some(event) = self.nodes[id.0].store(other) {

@@ -162,6 +162,10 @@ pub struct Node {
     pub reports: Vec<(Time, Report)>,
     /// The links that it closed, and why.
     pub closed: Vec<(Link, Reason)>,
+    /// Nodes of the DHT that it was told of.
+    pub nodes: Vec<SocketAddr>,
+    /// Addresses that it was to punch a hole to.
+    pub punched: Vec<SocketAddr>,
     /// Pieces in storage.
     pub stored: BTreeMap<Piece, Bytes>,
     /// The most bytes of pieces that were in memory at a time.
@@ -199,6 +203,8 @@ impl Node {
             address: SocketAddr::from(([10, 0, (number / 250) as u8, (number % 250) as u8 + 1], 6881)),
             reports: Vec::new(),
             closed: Vec::new(),
+            nodes: Vec::new(),
+            punched: Vec::new(),
             stored: BTreeMap::new(),
             peak_memory: 0,
             peak_cache: 0,

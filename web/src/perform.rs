@@ -35,6 +35,8 @@ impl Core {
             }
             // A tab keeps no cache of a bridge, and has no conversations of datagrams.
             Action::Discard(..) | Action::Hangup(_) => {}
+            // Nor addresses.
+            Action::Punch(..) | Action::Lookup(..) | Action::Node(_) => {}
         }
     }
 }

@@ -83,7 +83,7 @@ impl Session {
             Event::Checked(job, digests) => self.with_job(job.0, |swarm, cx| swarm.checked(cx, job, digests)),
             Event::Stored(job, result) => self.with_job(job.0, |swarm, cx| swarm.stored(cx, job, result)),
             Event::Loaded(job, result) => self.with_job(job.0, |swarm, cx| swarm.loaded(cx, job, result)),
-            Event::DialFailed(dial) => self.with_job(dial.0, |swarm, cx| swarm.dialer.fail(dial, cx.now)),
+            Event::DialFailed(dial) => self.with_job(dial.0, |swarm, cx| swarm.dial_failed(cx, dial)),
             Event::Fetched(job, result) => self.with_job(job.0, |swarm, cx| swarm.fetched(cx, job, result)),
             Event::Described(offer, sdp) => self.with_handle(offer.0, |swarm, cx| swarm.described(cx, offer, sdp)),
             Event::Datagram(job, result) => self.with_handle(job.0, |swarm, cx| swarm.datagram(cx, job, result)),

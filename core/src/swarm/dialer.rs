@@ -1,6 +1,7 @@
 //! Which addresses to connect to, and when: few attempts at a time, failed ones later and later.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::net::SocketAddr;
 
 use crate::event::{Dial, Link};
@@ -69,8 +70,20 @@ impl Dialer {
         self.dials.len()
     }
 
-    /// Up to `room` addresses to connect to now, in random order.
-    pub(crate) fn choose(&mut self, room: usize, now: Time, rng: &mut Rng) -> Vec<SocketAddr> {
+    /// Whether an address is known and nothing is under way with it.
+    #[cfg(feature = "native")]
+    pub(crate) fn is_idle(&self, address: SocketAddr) -> bool {
+        self.known.get(&address).is_some_and(|known| known.state == State::Idle)
+    }
+
+    /// Up to `room` addresses to connect to now: those that failed least, of them those of the highest `rank`, else in random order.
+    pub(crate) fn choose(
+        &mut self,
+        room: usize,
+        now: Time,
+        rng: &mut Rng,
+        rank: impl Fn(SocketAddr) -> u32,
+    ) -> Vec<SocketAddr> {
         let room = room.min(HALF_OPEN.saturating_sub(self.dials.len()));
         if room == 0 {
             return Vec::new();
@@ -80,11 +93,12 @@ impl Dialer {
             .known
             .iter()
             .filter(|(_, known)| due(known))
-            .map(|(address, _)| *address)
+            .map(|(address, known)| (known.failures, Reverse(rank(*address)), *address))
             .collect();
         rng.shuffle(&mut due);
+        due.sort_by_key(|(failures, rank, _)| (*failures, *rank));
         due.truncate(room);
-        due
+        due.into_iter().map(|(_, _, address)| address).collect()
     }
 
     /// An attempt begins.
@@ -95,11 +109,11 @@ impl Dialer {
         }
     }
 
-    /// An attempt came to nothing.
-    pub(crate) fn fail(&mut self, dial: Dial, now: Time) {
-        if let Some(address) = self.dials.remove(&dial) {
-            self.back_off(address, now);
-        }
+    /// An attempt came to nothing; with whom.
+    pub(crate) fn fail(&mut self, dial: Dial, now: Time) -> Option<SocketAddr> {
+        let address = self.dials.remove(&dial)?;
+        self.back_off(address, now);
+        Some(address)
     }
 
     /// An attempt became a link.
@@ -173,11 +187,11 @@ mod tests {
         dialer.add(address(1), now);
         let mut waits = Vec::new();
         for n in 0.. {
-            if dialer.choose(10, now, &mut rng).is_empty() {
+            if dialer.choose(10, now, &mut rng, |_| 0).is_empty() {
                 break;
             }
             dialer.begin(Dial(n), address(1));
-            assert!(dialer.choose(10, now, &mut rng).is_empty(), "it is being tried");
+            assert!(dialer.choose(10, now, &mut rng, |_| 0).is_empty(), "it is being tried");
             dialer.fail(Dial(n), now);
             let Some(next) = dialer.deadline() else { break };
             waits.push(next.since(now).as_secs());
@@ -197,13 +211,26 @@ mod tests {
     }
 
     #[test]
+    fn the_highest_rank_is_tried_first_among_those_that_did_not_fail() {
+        let (mut dialer, mut rng) = (Dialer::default(), Rng::new(1));
+        (1..=4).for_each(|port| dialer.add(address(port), Time::ZERO));
+        let rank = |address: SocketAddr| u32::from(address.port());
+        assert_eq!(dialer.choose(1, Time::ZERO, &mut rng, rank), [address(4)]);
+        dialer.begin(Dial(1), address(4));
+        assert_eq!(dialer.fail(Dial(1), Time::ZERO), Some(address(4)));
+        let later = Time::ZERO + Span::from_secs(60);
+        let order = dialer.choose(4, later, &mut rng, rank);
+        assert_eq!(order, [3, 2, 1, 4].map(address));
+    }
+
+    #[test]
     fn few_attempts_are_under_way_at_once() {
         let (mut dialer, mut rng) = (Dialer::default(), Rng::new(1));
         (1..100).for_each(|port| dialer.add(address(port), Time::ZERO));
-        for (n, address) in (0..).zip(dialer.choose(80, Time::ZERO, &mut rng)) {
+        for (n, address) in (0..).zip(dialer.choose(80, Time::ZERO, &mut rng, |_| 0)) {
             dialer.begin(Dial(n), address);
         }
         assert_eq!(dialer.dialling(), HALF_OPEN);
-        assert!(dialer.choose(80, Time::ZERO, &mut rng).is_empty());
+        assert!(dialer.choose(80, Time::ZERO, &mut rng, |_| 0).is_empty());
     }
 }

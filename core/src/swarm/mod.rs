@@ -21,13 +21,22 @@ pub(crate) mod content;
 #[cfg_attr(not(feature = "native"), path = "no_dialer.rs")]
 pub(crate) mod dialer;
 mod download;
+#[cfg(feature = "native")]
+mod find;
+#[cfg(not(feature = "native"))]
+#[path = "no_find.rs"]
+mod find;
 pub(crate) mod metadata;
 #[cfg_attr(not(feature = "native"), path = "no_native.rs")]
 mod native;
 pub(crate) mod peer;
+#[cfg(feature = "native")]
+mod pex;
 mod promise;
 pub(crate) mod proofs;
 pub(crate) mod prove;
+#[cfg(feature = "native")]
+mod punch;
 mod reads;
 mod receive;
 mod storage;
@@ -40,7 +49,7 @@ use core::net::SocketAddr;
 
 pub use picker::Priority;
 
-use crate::event::{Action, Add, Link, Mode, Opened, Origin, Report, Source, Torrent};
+use crate::event::{Action, Add, Dial, Link, Mode, Opened, Origin, Report, Source, Torrent};
 use crate::key::{InfoHashes, SwarmKey};
 use crate::layout::Piece;
 use crate::map::Map;
@@ -51,6 +60,7 @@ use crate::time::Time;
 use crate::tracker::announcer::Announcer;
 use content::Content;
 use dialer::Dialer;
+use find::Finder;
 use metadata::MetadataFetch;
 use peer::Peer;
 use rate::{Meter, QUICK};
@@ -74,6 +84,7 @@ pub(crate) struct Swarm {
     dirty: Vec<Link>,
     pub(crate) dialer: Dialer,
     pub(crate) announcer: Announcer,
+    finder: Finder,
     pub(crate) received: Traffic,
     pub(crate) sent: Traffic,
     pub(crate) sent_cached: u64,
@@ -114,6 +125,7 @@ impl Swarm {
             dirty: Vec::new(),
             dialer: Dialer::default(),
             announcer: Announcer::new(tiers, cx),
+            finder: Finder::new(&cx.config, cx.now),
             received: Traffic::default(),
             sent: Traffic::default(),
             sent_cached: 0,
@@ -184,6 +196,7 @@ impl Swarm {
             .hashes
             .v2()
             .is_some_and(|hash| SwarmKey::from(hash) == opened.greeting.swarm);
+        let reserved = opened.greeting.reserved;
         peer.framer.push(opened.greeting.rest);
         if let Some(content) = &self.content {
             // Nothing was said yet, so there is nothing to be wrong.
@@ -192,6 +205,7 @@ impl Swarm {
         self.peers.insert(link, peer);
         cx.report(self.torrent, Report::PeerOpened(link));
         self.greet(cx, link);
+        self.tell_port(cx, link, reserved);
         self.clock.wake(cx.now);
         self.receive(cx, link, bytes::Bytes::new());
     }
@@ -228,7 +242,8 @@ impl Swarm {
             let other = other.link;
             self.close(cx, other, Reason::Duplicate);
         }
-        if self.peers.len() >= cx.config.max_peers && opened.origin != Origin::Chosen {
+        let full = self.peers.len() >= cx.config.max_peers && opened.origin != Origin::Chosen;
+        if full && !self.make_room(cx, opened.address) {
             return Err(Reason::Full);
         }
         Ok(())
@@ -304,6 +319,13 @@ impl Swarm {
         self.clock.wake(cx.now);
     }
 
+    /// A dial came to nothing.
+    pub(crate) fn dial_failed(&mut self, cx: &mut Context, dial: Dial) {
+        if let Some(address) = self.dialer.fail(dial, cx.now) {
+            self.ask_for_punch(cx, address);
+        }
+    }
+
     /// The piece of a bridge's cache that nobody asked for for longest.
     pub(crate) fn oldest_cached(&self) -> Option<(Time, Piece)> {
         self.content.as_ref()?.bridge.as_ref()?.oldest()
@@ -366,6 +388,7 @@ impl Swarm {
             self.announce_stopped(cx);
         } else {
             self.announcer.start(cx.now);
+            self.finder.restart(cx.now);
         }
         self.clock.wake(cx.now);
     }
@@ -431,7 +454,8 @@ impl Swarm {
         let trackers = self.announcer.deadline(self.is_checking());
         let clock = (!self.paused && self.is_busy()).then(|| self.clock.next());
         let dialer = if self.paused { None } else { self.dialer.deadline() };
-        [trackers, clock, dialer.map(|at| at.max(self.clock.next()))]
+        let finder = if self.paused { None } else { self.finder.deadline() };
+        [trackers, clock, finder, dialer.map(|at| at.max(self.clock.next()))]
             .into_iter()
             .flatten()
             .min()

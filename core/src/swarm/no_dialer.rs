@@ -24,13 +24,15 @@ impl Dialer {
         0
     }
 
-    pub(crate) const fn choose(&mut self, _: usize, _: Time, _: &mut Rng) -> Vec<SocketAddr> {
+    pub(crate) fn choose(&mut self, _: usize, _: Time, _: &mut Rng, _: impl Fn(SocketAddr) -> u32) -> Vec<SocketAddr> {
         Vec::new()
     }
 
     pub(crate) const fn begin(&mut self, _: Dial, _: SocketAddr) {}
 
-    pub(crate) const fn fail(&mut self, _: Dial, _: Time) {}
+    pub(crate) const fn fail(&mut self, _: Dial, _: Time) -> Option<SocketAddr> {
+        None
+    }
 
     pub(crate) const fn link(&mut self, _: Dial, _: Link) {}
 

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::assembly::Source;
 use super::depth::Depth;
+use super::find::Acquaintance;
 use super::proofs::HashAsked;
 use super::rate::{Meter, STEADY};
 use super::reason::Reason;
@@ -107,6 +108,8 @@ pub(crate) struct Peer {
     /// What its extended handshake said; empty before.
     pub(crate) hello: ExtendedHandshake,
     pub(crate) client: String,
+    #[cfg_attr(not(feature = "native"), expect(dead_code, reason = "a tab exchanges no addresses"))]
+    pub(super) acquaintance: Acquaintance,
     pub(crate) has: Has,
     pub(crate) ours: Side,
     pub(crate) theirs: Side,
@@ -174,6 +177,7 @@ impl Peer {
             extended: reserved.extended(),
             hello: ExtendedHandshake::default(),
             client: client_name(opened.greeting.peer_id),
+            acquaintance: Acquaintance::default(),
             has: Has::Unread {
                 all: None,
                 haves: Vec::new(),

@@ -18,7 +18,7 @@ use crate::wire::message::Message;
 /// Requests that we let wait per peer, as the extended handshake says (BEP 10). 2,048 are 32 MiB.
 pub(super) const MAX_UPLOADS: usize = 2_048;
 
-/// The extensions whose every message is obeyed.
+/// The extensions whose every message is obeyed on every link.
 const EXTENSIONS: [Extension; 2] = [Extension::Metadata, Extension::DontHave];
 
 /// The id of the extended handshake (BEP 10).
@@ -39,11 +39,13 @@ impl Swarm {
     /// Sends the extended handshake, again when the metadata became known.
     pub(super) fn send_hello(&mut self, cx: &Context, link: Link) {
         let content = self.content.as_ref();
-        let Some(peer) = self.peers.get_mut(&link).filter(|peer| peer.extended) else {
+        let Some(peer) = self.peers.get(&link).filter(|peer| peer.extended) else {
             return;
         };
+        let mut ids = Ids::ours(&EXTENSIONS);
+        self.add_native_ids(&cx.config, peer, &mut ids);
         let hello = ExtendedHandshake {
-            ids: Ids::ours(&EXTENSIONS),
+            ids,
             client: Some(cx.config.client.clone()),
             reqq: Some(MAX_UPLOADS as u32),
             metadata_size: content.map(|content| content.metainfo.info.len() as u32),
@@ -52,10 +54,10 @@ impl Swarm {
             your_ip: peer.address.map(|address| address.ip()),
             relay: cx.config.relay,
         };
-        peer.send(&Message::Extended {
-            id: HELLO,
-            payload: hello.encode(),
-        });
+        let payload = hello.encode();
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.send(&Message::Extended { id: HELLO, payload });
+        }
         self.touch(link);
     }
 

@@ -50,7 +50,8 @@ impl Swarm {
             ));
         }
         match message {
-            Message::KeepAlive | Message::Port(_) | Message::Unknown(_) => {}
+            Message::KeepAlive | Message::Unknown(_) => {}
+            Message::Port(port) => self.on_port(cx, link, port),
             Message::Choke => self.on_choke(link),
             Message::Unchoke => peer.theirs.choking = false,
             Message::Interested => self.on_interested(cx, link),
@@ -192,7 +193,8 @@ impl Swarm {
                 }
                 Ok(())
             }
-            _ => Ok(()),
+            Some(extension) => self.on_native(cx, link, extension, payload),
+            None => Ok(()),
         }
     }
 
@@ -223,6 +225,7 @@ impl Swarm {
         if peer.listens().is_some_and(|address| cx.bans.bans_address(address)) {
             return Err(Reason::Banned);
         }
+        self.on_your_ip(link);
         if let Some(bridge) = self.content.as_mut().and_then(|content| content.bridge.as_mut()) {
             bridge.spoil();
         }

@@ -64,6 +64,7 @@ impl Swarm {
     /// Does what is due. Called for any event; cheap when nothing is.
     pub(crate) fn tick(&mut self, cx: &mut Context) {
         self.announce(cx);
+        self.find(cx);
         if self.clock.tick > cx.now || self.paused {
             return;
         }
@@ -95,6 +96,10 @@ impl Swarm {
             if cx.now.since(peer.last_sent) >= KEEP_ALIVE && !peer.has_output() {
                 peer.send(&Message::KeepAlive);
             }
+            self.exchange(cx, link);
+            let Some(peer) = self.peers.get_mut(&link) else {
+                continue;
+            };
             let waited = peer
                 .asked
                 .front()
@@ -209,7 +214,9 @@ impl Swarm {
         if !cx.config.dials {
             return;
         }
-        for address in self.dialer.choose(room, cx.now, &mut cx.rng) {
+        let (finder, config) = (&self.finder, &cx.config);
+        let rank = |address| finder.rank(config, address);
+        for address in self.dialer.choose(room, cx.now, &mut cx.rng, rank) {
             if cx.bans.bans_address(address) {
                 self.dialer.forget(address);
                 continue;

@@ -44,6 +44,12 @@ impl Reserved {
         self.0[7] & Self::V2 != 0
     }
 
+    /// The same, as a node of the DHT says it (BEP 5).
+    pub const fn with_dht(mut self) -> Self {
+        self.0[7] |= Self::DHT;
+        self
+    }
+
     /// Whether it speaks the extension protocol (BEP 10).
     pub const fn extended(self) -> bool {
         self.0[5] & Self::EXTENDED != 0
@@ -119,6 +125,7 @@ mod tests {
         let bytes = handshake.encode();
         assert_eq!(&bytes[..28], b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x04");
         assert_eq!(Handshake::decode(&bytes), Ok(handshake));
+        assert!(Reserved::OURS.with_dht().dht() && Reserved::OURS.with_dht().fast());
         assert!(handshake.reserved.extended() && handshake.reserved.fast() && !handshake.reserved.dht());
     }
 

@@ -8,5 +8,9 @@ pub mod fast;
 pub mod frame;
 pub mod handshake;
 pub mod hashes;
+#[cfg(feature = "native")]
+pub mod holepunch;
 pub mod message;
 pub mod metadata;
+#[cfg(feature = "native")]
+pub mod pex;

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tombolo_core::event::{Action, Event, Job, Socket};
 
-pub use address::is_local;
+pub use tombolo_core::address::is_local;
 
 /// The program and its version, as HTTP servers are told.
 const USER_AGENT: &str = concat!("Tombolo/", env!("CARGO_PKG_VERSION"));
