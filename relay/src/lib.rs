@@ -1,6 +1,7 @@
 //! The native half of Tombolo: everything that needs sockets, files and a clock.
 
 pub mod command;
+pub mod finding;
 pub mod outside;
 pub mod panics;
 pub mod rtc;

@@ -44,6 +44,8 @@ struct Inner {
     next: AtomicU32,
     peer_id: PeerId,
     encryption: Policy,
+    /// Whether peers are told that there is a node of the DHT here.
+    dht: bool,
     threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -83,6 +85,7 @@ impl Shards {
             next,
             peer_id,
             encryption: config.encryption,
+            dht: config.session.dht_port.is_some(),
             threads: threads.into(),
         };
         Ok((Self { inner: Arc::new(inner) }, receiver))
@@ -249,7 +252,8 @@ impl Shards {
     pub(crate) fn answers_as(&self, swarm: SwarmKey) -> Option<Local> {
         let v2 = self.inner.directory.v2(swarm)?;
         let id = self.inner.peer_id;
-        Some(Local { id, v2 })
+        let dht = self.inner.dht;
+        Some(Local { id, v2, dht })
     }
 
     /// How we name ourselves.

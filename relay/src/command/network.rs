@@ -1,6 +1,6 @@
 //! The flags by which `get` and `seed` find peers.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::listener::Listener;
 use super::node::Settings;
 use super::units::parse_size;
+use crate::finding;
 use crate::outside::is_local;
 use crate::system;
 
@@ -50,9 +51,15 @@ pub(super) struct Network {
     /// Do not use the DHT
     #[arg(long)]
     no_dht: bool,
+    /// A node of the DHT to begin with instead of well-known ones, or `none`; may be repeated
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "no_dht")]
+    dht_bootstrap: Vec<String>,
     /// Do not look for peers on the local network
     #[arg(long)]
     no_lsd: bool,
+    /// The interface to look for local peers on, by its address [default: that of `--listen`, if it is not loopback]
+    #[arg(long, value_name = "ADDR", conflicts_with = "no_lsd")]
+    lsd_interface: Option<IpAddr>,
     /// Do not ask the router for a port
     #[arg(long)]
     no_portmap: bool,
@@ -108,7 +115,18 @@ impl Network {
             let named = magnet.peers.iter().filter_map(|peer| resolve(&peer.to_string()).ok());
             peers.extend(named.flatten());
         }
+        let finding = finding::Settings {
+            dht: !self.no_dht,
+            bootstrap: bootstrap(&self.dht_bootstrap),
+            lsd: !self.no_lsd,
+            lsd_interface: self.lsd_interface,
+            portmap: !self.no_portmap,
+            allow_local,
+            listening: Vec::new(),
+            state: writable.then(|| dir.join(".tombolo").join("dht")),
+        };
         Ok(Settings {
+            finding,
             peers,
             dir,
             writable,
@@ -125,6 +143,12 @@ impl Network {
             source,
         })
     }
+}
+
+/// The nodes of the DHT to begin with; `None`: the well-known ones.
+pub(super) fn bootstrap(named: &[String]) -> Option<Vec<String>> {
+    let nodes = named.iter().filter(|name| *name != "none").cloned();
+    (!named.is_empty()).then(|| nodes.collect())
 }
 
 /// The trackers that replace the torrent's own; `None` replaces none.

@@ -14,6 +14,7 @@ use tombolo_core::swarm::Priority;
 
 use super::failure::Failure;
 use super::output;
+use crate::finding::{self, Finding};
 use crate::outside;
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
@@ -52,6 +53,8 @@ pub(super) struct Settings {
     pub(super) peers: Vec<SocketAddr>,
     /// Whether loopback and private addresses are talked to.
     pub(super) allow_local: bool,
+    /// By what peers are found beside trackers; where it listens is filled in.
+    pub(super) finding: finding::Settings,
     /// Bytes a second, up and down.
     pub(super) limits: (Option<u64>, Option<u64>),
     /// Whether many more peers are taken than a person's computer should.
@@ -66,6 +69,7 @@ pub(super) struct Node {
     /// What happens.
     pub(super) reports: Reports,
     torrent: Torrent,
+    finding: Option<finding::Running>,
     /// The port of TCP and uTP, or that of WebRTC where there is neither.
     pub(super) port: u16,
 }
@@ -89,7 +93,15 @@ impl Node {
         let native_port = tcp_port.or(utp_port);
         let rtc_port = rtc.as_ref().and_then(|rtc| rtc.local_addresses().first().copied());
         let port = native_port.map_or(0, |address| address.port());
-        let config = config(&settings, port, (udp.clone(), rtc))?;
+        let finding = finding::Settings {
+            listening: native_port.into_iter().collect(),
+            ..settings.finding.clone()
+        };
+        let finding = Finding::open(finding, udp.as_slice()).map_err(|error| Failure::io("no UDP", &error))?;
+        let mut config = config(&settings, port, (udp.clone(), rtc))?;
+        if let Some(finding) = &finding {
+            finding.equip(&mut config);
+        }
         let (shards, reports) = Shards::start(&config, 1).map_err(|error| Failure::io("cannot start", &error))?;
         let torrent = shards.add(|torrent| add(torrent, settings));
         // The only torrent of new shards: it cannot be there already.
@@ -104,6 +116,7 @@ impl Node {
             }
         }
         Ok(Self {
+            finding: finding.map(|finding| finding.run(shards.clone())),
             shards,
             reports,
             torrent,
@@ -133,8 +146,14 @@ impl Node {
     }
 
     /// Tells trackers, writes out what is to be remembered, ends.
-    pub(super) async fn stop(&self) {
-        self.shards.stop().await;
+    pub(super) async fn stop(&mut self) {
+        let finding = self.finding.take();
+        let found = async {
+            if let Some(finding) = finding {
+                finding.stop().await;
+            }
+        };
+        tokio::join!(self.shards.stop(), found);
     }
 }
 
@@ -202,6 +221,8 @@ fn config(
             peer_id,
             port,
             dials: settings.tcp || settings.utp,
+            allow_local: settings.allow_local,
+            punches: udp.is_some(),
             offers: rtc.is_some(),
             max_peers: if settings.unlimited { MANY_PEERS } else { MAX_PEERS },
             up,
@@ -221,6 +242,7 @@ fn config(
         encryption: settings.encryption,
         rtc,
         allow_local: settings.allow_local,
+        finder: None,
     })
 }
 

@@ -14,6 +14,7 @@ use super::node::Settings;
 use super::trade::{self, Orders, Ready};
 use super::units::parse_size;
 use super::{control, input};
+use crate::finding;
 use crate::system;
 
 /// The arguments of `peer`.
@@ -107,6 +108,8 @@ impl Peer {
             trackers: trackers(&self.tracker, self.no_trackers),
             peers: Vec::new(),
             allow_local: true,
+            // Under control, it only knows whom it is told of.
+            finding: finding::Settings::default(),
             limits: (self.up, self.down),
             unlimited: self.no_limits,
             threads: self.threads.unwrap_or_else(system::threads).max(1),

@@ -1,7 +1,7 @@
 //! `tombolo serve`: its flags, its first line, and its end.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use super::listener::Listener;
 use super::network::Encryption;
 use super::signals::Signals;
 use super::units::parse_size;
-use super::{input, output};
+use super::{input, network, output};
+use crate::finding;
 use crate::serve::{self, Addresses, BridgePolicy, ServeConfig, Tls, TlsError};
 use crate::system;
 
@@ -80,9 +81,15 @@ pub(super) struct ServeArgs {
     /// Do not use the DHT.
     #[arg(long)]
     pub(super) no_dht: bool,
+    /// A node of the DHT to begin with instead of well-known ones, or `none`; may be repeated.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "no_dht")]
+    pub(super) dht_bootstrap: Vec<String>,
     /// Do not look for peers on the local network.
     #[arg(long)]
     pub(super) no_lsd: bool,
+    /// The interface to look for local peers on, by its address: that of the listeners by default, if it is not loopback.
+    #[arg(long, value_name = "ADDR", conflicts_with = "no_lsd")]
+    pub(super) lsd_interface: Option<IpAddr>,
     /// Do not ask the router for a port.
     #[arg(long)]
     pub(super) no_portmap: bool,
@@ -191,8 +198,19 @@ fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, Failure> {
     let allow: Result<Vec<_>, _> = file.allow.iter().map(|text| hash(text)).collect();
     let allow = allow.map_err(|message| Failure::refused("bad-config", format!("allow: {message}")))?;
     let add: Result<Vec<_>, Failure> = args.add.iter().map(|name| input::read_source(name)).collect();
+    let data = args.data.clone().unwrap_or_else(|| PathBuf::from("tombolo-data"));
     Ok(ServeConfig {
-        data: args.data.clone().unwrap_or_else(|| PathBuf::from("tombolo-data")),
+        finding: finding::Settings {
+            dht: !args.no_dht,
+            bootstrap: network::bootstrap(&args.dht_bootstrap),
+            lsd: !args.no_lsd,
+            lsd_interface: args.lsd_interface,
+            portmap: !args.no_portmap,
+            allow_local: args.allow_local,
+            listening: Vec::new(),
+            state: Some(data.join("dht")),
+        },
+        data,
         listen,
         encryption: args.encryption.into(),
         cache: args.cache,

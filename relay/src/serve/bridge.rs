@@ -88,6 +88,8 @@ pub(crate) struct Settings {
     pub(crate) allowed: HashSet<SwarmKey>,
     /// Loopback and private peers may be dialled.
     pub(crate) allow_local: bool,
+    /// Peers can be found without anybody naming any: in the DHT, or on the local network.
+    pub(crate) finds: bool,
     /// Our own trackers' addresses: announcing to ourselves would meet ourselves.
     pub(crate) own: Vec<SocketAddr>,
 }
@@ -283,7 +285,7 @@ impl Bridge {
             .filter(|peer| self.may_dial(*peer))
             .take(MAX_PEERS)
             .collect();
-        if peers.is_empty() {
+        if peers.is_empty() && !self.settings.finds {
             return Err(Refusal::NoPeers);
         }
         let magnet = Magnet::new(hashes);

@@ -38,6 +38,7 @@ pub use bridge::Policy as BridgePolicy;
 pub use listeners::Addresses;
 pub use tls::{Tls, TlsError};
 
+use crate::finding::{self, Finding};
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
@@ -91,6 +92,8 @@ pub struct ServeConfig {
     pub limits: bool,
     /// Whether loopback and private addresses are talked to and handed out.
     pub allow_local: bool,
+    /// By what native peers are found beside trackers; where it listens is filled in.
+    pub finding: finding::Settings,
     /// Whether a scrape may ask for everything.
     pub full_scrape: bool,
     /// Names under which other than loopback listeners answer; any if empty.
@@ -150,6 +153,7 @@ struct Relay {
 /// A relay that runs. Dropping it leaves it running.
 pub struct Running {
     relay: Arc<Relay>,
+    finding: Option<finding::Running>,
     tasks: Vec<JoinHandle<()>>,
     /// Where it listens.
     pub listening: Addresses,
@@ -173,7 +177,11 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     let rtc = open_rtc(&config)?;
     let mut listening = listeners.addresses();
     listening.rtc = rtc.as_ref().map_or_else(Vec::new, |rtc| rtc.local_addresses());
-    let (shards, reports) = start_shards(&config, &listening, (listeners.utp(), rtc.clone())).map_err(unusable)?;
+    let finding = open_finding(&config, &listening, &listeners.utp()).map_err(unusable)?;
+    let endpoints = (listeners.utp(), rtc.clone(), finding.as_ref());
+    let (shards, reports) = start_shards(&config, &listening, endpoints).map_err(unusable)?;
+    let finds = finding.as_ref().is_some_and(Finding::finds);
+    let finding = finding.map(|finding| finding.run(shards.clone()));
     let relay = Arc::new(Relay {
         settings: Settings {
             cache: config.cache,
@@ -192,7 +200,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
         downs: Arc::default(),
         rates: Rates::new(config.limits),
         tracker: Tracker::new(tracker::Settings::of(&config, &listening), shards.peer_id()),
-        bridge: Bridge::new(shards.clone(), state, bridging(&config, &listening)),
+        bridge: Bridge::new(shards.clone(), state, bridging(&config, &listening, finds)),
         shards,
         answers: rtc.is_some(),
     });
@@ -206,6 +214,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     join_all(&relay, &config).await;
     Ok(Running {
         relay,
+        finding,
         tasks,
         listening,
     })
@@ -247,17 +256,31 @@ fn shard_count(threads: usize) -> usize {
     threads.div_ceil(2)
 }
 
+/// By what native peers are found. A relay that is in no swarm of its own needs none of it.
+fn open_finding(config: &ServeConfig, listening: &Addresses, utp: &[Arc<Udp>]) -> io::Result<Option<Finding>> {
+    if config.bridge == BridgePolicy::Off {
+        return Ok(None);
+    }
+    let settings = finding::Settings {
+        listening: listening.tcp.clone(),
+        ..config.finding.clone()
+    };
+    Finding::open(settings, utp)
+}
+
 fn start_shards(
     config: &ServeConfig,
     listening: &Addresses,
-    (utp, rtc): (Vec<Arc<Udp>>, Option<Arc<Rtc>>),
+    (utp, rtc, finding): (Vec<Arc<Udp>>, Option<Arc<Rtc>>, Option<&Finding>),
 ) -> io::Result<(Shards, Reports)> {
-    let shard = ShardConfig {
+    let mut shard = ShardConfig {
         session: Config {
             peer_id: peer_id()?,
             relay: true,
             port: listening.tcp.first().map_or(0, SocketAddr::port),
             dials: true,
+            allow_local: config.allow_local,
+            punches: !utp.is_empty(),
             offers: rtc.is_some(),
             memory: MEMORY,
             cache: config.cache,
@@ -276,7 +299,11 @@ fn start_shards(
         encryption: config.encryption,
         rtc,
         allow_local: config.allow_local,
+        finder: None,
     };
+    if let Some(finding) = finding {
+        finding.equip(&mut shard);
+    }
     Shards::start(&shard, shard_count(config.threads))
 }
 
@@ -292,7 +319,7 @@ pub(crate) fn peer_id() -> io::Result<PeerId> {
     Ok(PeerId(id))
 }
 
-fn bridging(config: &ServeConfig, listening: &Addresses) -> bridge::Settings {
+fn bridging(config: &ServeConfig, listening: &Addresses, finds: bool) -> bridge::Settings {
     let hashes = config.add.iter().map(|source| match source {
         Source::Magnet(magnet) => magnet.hashes,
         Source::Metainfo(metainfo) => metainfo.hashes,
@@ -302,6 +329,7 @@ fn bridging(config: &ServeConfig, listening: &Addresses) -> bridge::Settings {
         policy: config.bridge,
         allowed: allowed.into_iter().chain(config.allow.iter().copied()).collect(),
         allow_local: config.allow_local,
+        finds,
         own: listening.http.iter().chain(&listening.udp).copied().collect(),
     }
 }
@@ -330,6 +358,11 @@ impl Running {
         for task in &self.tasks {
             task.abort();
         }
-        self.relay.shards.stop().await;
+        let found = async {
+            if let Some(finding) = self.finding {
+                finding.stop().await;
+            }
+        };
+        tokio::join!(self.relay.shards.stop(), found);
     }
 }

@@ -43,13 +43,14 @@ pub(crate) enum Native {
 type Reached = (Native, Greeting, Option<Ciphers>);
 
 impl Driver {
-    pub(super) fn dial(self: &Rc<Self>, dial: Dial, torrent: Torrent, address: SocketAddr) {
+    /// Reaches a peer and tells the session. A hole is punched over uTP alone, as the peer does the same (BEP 55).
+    pub(super) fn dial(self: &Rc<Self>, dial: Dial, torrent: Torrent, (address, punch): (SocketAddr, bool)) {
         let allowed = self.config().allow_local || !crate::outside::is_local(address.ip());
         let driver = self.clone();
         tokio::task::spawn_local(async move {
             let reached = async {
                 let named = driver.swarm(torrent, Origin::Dialled(dial)).filter(|_| allowed)?;
-                driver.reach(address, named).await.ok()
+                driver.reach((address, punch), named).await.ok()
             };
             match reached.await {
                 Some((native, greeting, ciphers)) if driver.has(torrent) => {
@@ -95,19 +96,19 @@ impl Driver {
     }
 
     /// Connects and shakes hands. A peer that does not take a hybrid's v1 name may know its v2 name alone (BEP 52).
-    async fn reach(&self, address: SocketAddr, (swarm, local): (SwarmKey, Local)) -> io::Result<Reached> {
-        match (self.attempt(address, swarm, local).await?, local.v2) {
+    async fn reach(&self, to: (SocketAddr, bool), (swarm, local): (SwarmKey, Local)) -> io::Result<Reached> {
+        match (self.attempt(to, swarm, local).await?, local.v2) {
             (Ok(reached), _) => Ok(reached),
-            (Err(_), Some(v2)) => self.attempt(address, v2, local).await?,
+            (Err(_), Some(v2)) => self.attempt(to, v2, local).await?,
             (Err(error), None) => Err(error),
         }
     }
 
     /// Connects by one name, in the ways that the policy allows, the hidden one first; the inner result is the handshake's.
-    async fn attempt(&self, address: SocketAddr, swarm: SwarmKey, local: Local) -> io::Result<io::Result<Reached>> {
+    async fn attempt(&self, to: (SocketAddr, bool), swarm: SwarmKey, local: Local) -> io::Result<io::Result<Reached>> {
         let policy = self.config().encryption;
         if policy != Policy::Off {
-            let mut native = self.connect_native(address).await?;
+            let mut native = self.connect_native(to).await?;
             let knocking = async {
                 match &mut native {
                     Native::Tcp(stream) => greet::knock_hidden(stream, policy, swarm, local).await,
@@ -121,7 +122,7 @@ impl Driver {
                 _ => {}
             }
         }
-        let mut native = self.connect_native(address).await?;
+        let mut native = self.connect_native(to).await?;
         let greeting = match &mut native {
             Native::Tcp(stream) => greet::knock(stream, swarm, local).await,
             Native::Utp(stream) => greet::knock(stream, swarm, local).await,
@@ -130,7 +131,7 @@ impl Driver {
     }
 
     /// Connects over TCP, and over uTP where that is not at once; the first is kept.
-    async fn connect_native(&self, address: SocketAddr) -> io::Result<Native> {
+    async fn connect_native(&self, (address, punch): (SocketAddr, bool)) -> io::Result<Native> {
         let same_family = |udp: &&Arc<Udp>| udp.local_address().is_ipv4() == address.is_ipv4();
         let utp = self.config().utp.iter().find(same_family);
         let over_tcp = async {
@@ -144,7 +145,7 @@ impl Driver {
                 None => Err(io::Error::from(io::ErrorKind::Unsupported)),
             }
         };
-        if !self.config().tcp {
+        if punch || !self.config().tcp {
             return over_utp.await;
         }
         tokio::pin!(over_tcp, over_utp);

@@ -27,6 +27,7 @@ use super::link::{Flow, Framing, Pump};
 use super::negotiation::Negotiations;
 use super::stream::Stream;
 use super::{Place, ShardConfig};
+use crate::finding::Ask;
 use crate::outside::Outside;
 use crate::rtc::Rtc;
 use crate::storage::Disk;
@@ -209,7 +210,10 @@ impl Driver {
                 self.outside.perform(action);
             }
             Action::Connect(..) | Action::Text(..) | Action::Disconnect(_) => self.outside.perform(action),
-            Action::Dial(dial, torrent, address) => self.dial(dial, torrent, address),
+            Action::Dial(dial, torrent, address) => self.dial(dial, torrent, (address, false)),
+            Action::Punch(dial, torrent, address) => self.dial(dial, torrent, (address, true)),
+            Action::Lookup(torrent, swarms) => self.ask(Ask::Lookup(torrent, swarms)),
+            Action::Node(address) => self.ask(Ask::Node(address)),
             Action::Close(link, _) => {
                 if let Some(held) = self.links.borrow_mut().remove(&link) {
                     held.flow.close();
@@ -227,6 +231,13 @@ impl Driver {
             Action::Report(torrent, report) => self.report(torrent, report),
             // The disk took the rest.
             _ => {}
+        }
+    }
+
+    fn ask(&self, ask: Ask) {
+        if let Some(finder) = &self.config.finder {
+            // It ends with the process.
+            let _ = finder.send(ask);
         }
     }
 
@@ -285,7 +296,8 @@ impl Driver {
         let hashes = session.status(self.now(), torrent)?.hashes;
         let id = self.config.session.peer_id;
         let v2 = hashes.v1().and_then(|_| hashes.v2()).map(SwarmKey::from);
-        Some((swarm, Local { id, v2 }))
+        let dht = self.config.session.dht_port.is_some();
+        Some((swarm, Local { id, v2, dht }))
     }
 
     /// Whether a torrent is (still) here.

@@ -31,6 +31,8 @@ pub(crate) struct Local {
     pub(crate) id: PeerId,
     /// The v2 name of the swarm, where it is a hybrid's: peers that speak v2 are told it (BEP 52).
     pub(crate) v2: Option<SwarmKey>,
+    /// Whether there is a node of the DHT here, as peers are told (BEP 5).
+    pub(crate) dht: bool,
 }
 
 /// A connection on which no handshake has been yet.
@@ -213,10 +215,11 @@ pub(crate) async fn knock(fresh: &mut impl Fresh, swarm: SwarmKey, local: Local)
 }
 
 fn outgoing(swarm: SwarmKey, local: Local) -> Door {
-    match local.v2 {
+    let door = match local.v2 {
         Some(v2) => Door::outgoing_hybrid(swarm, v2, local.id),
         None => Door::outgoing(swarm, local.id),
-    }
+    };
+    door.with_dht(local.dht)
 }
 
 /// Shakes hands with a peer that names the swarm. `admit` says who we are there, or `None` to refuse.
@@ -249,6 +252,7 @@ async fn pass(
         let mut progress = door.receive(received).map_err(io::Error::other)?;
         if let Progress::Asked(swarm) = progress {
             let local = admit(swarm).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "an unknown torrent"))?;
+            door = door.with_dht(local.dht);
             progress = door.admit_hybrid(local.id, local.v2).map_err(io::Error::other)?;
         }
         if let Progress::Open(greeting) = progress {
@@ -268,7 +272,11 @@ mod tests {
 
     const fn named(id: u8) -> Local {
         let id = PeerId([id; 20]);
-        Local { id, v2: None }
+        Local {
+            id,
+            v2: None,
+            dht: id.0[0] == 1,
+        }
     }
 
     #[tokio::test]
@@ -293,6 +301,7 @@ mod tests {
         let (there, here) = tokio::join!(outgoing, incoming);
         assert_eq!(there.peer_id, PeerId([2; 20]));
         assert_eq!((here.peer_id, here.swarm), (PeerId([1; 20]), SWARM));
+        assert!(here.reserved.dht() && !there.reserved.dht());
     }
 
     #[tokio::test]

@@ -33,6 +33,7 @@ pub use driver::Counts;
 pub(crate) use driver::sum;
 pub(crate) use greet::{Fresh, FreshChannel, Local, answer, answer_any};
 
+use crate::finding::Ask;
 use crate::outside::Outside;
 use crate::rtc::{Channel, Rtc};
 use crate::serve::down::Split;
@@ -71,6 +72,8 @@ pub struct ShardConfig {
     pub rtc: Option<Arc<Rtc>>,
     /// Whether loopback and private addresses may be dialled.
     pub allow_local: bool,
+    /// Who is asked for peers, where there is anybody.
+    pub finder: Option<mpsc::UnboundedSender<Ask>>,
 }
 
 /// A peer past its handshake that another thread hands over.

@@ -7,6 +7,7 @@ The only argument is a JSON object; the answers are JSON lines on stdout:
     transport  "tcp" or "utp" (listens on loopback) or "rtc" (data channels, met through WebSocket trackers)
     encryption true: RC4 alone, both ways (optional)
     trackers   list of addresses (optional)
+    dht        `host:port` of the node of a DHT to begin with (optional)
     lie        true: upload what is in `dir` without looking at it, whatever its hashes are (optional)
 
 First {"ready": port}, then {"done", "total", "uploaded", "peers", "state"} five times a second and {"finished": true} once.
@@ -28,7 +29,13 @@ def session_for(options):
     policy = lt.enc_policy.forced if forced else lt.enc_policy.enabled
     return lt.session({
         "listen_interfaces": "127.0.0.1:0",
-        "enable_dht": False,
+        "enable_dht": "dht" in options,
+        "dht_bootstrap_nodes": options.get("dht", ""),
+        "dht_restrict_routing_ips": False,
+        "dht_restrict_search_ips": False,
+        "dht_ignore_dark_internet": False,
+        "dht_enforce_node_id": False,
+        "dht_prefer_verified_node_ids": False,
         "enable_lsd": False,
         "enable_upnp": False,
         "enable_natpmp": False,

@@ -1,0 +1,165 @@
+//! The node of the DHT: gives the machine of the core its datagrams and its time, and does what it wants done.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tombolo_core::dht::{Action, Config, Dht, Event};
+
+use super::{Ask, Clock, Settings, deliver};
+use crate::outside::is_local;
+use crate::shards::Shards;
+use crate::udp::{Kind, Udp};
+
+/// Datagrams that wait. More are dropped, as the network might.
+const BACKLOG: usize = 4_096;
+
+/// How often the table is written out.
+const SAVE: Duration = Duration::from_secs(300);
+
+/// How long a name may take to be resolved.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Datagram = (SocketAddr, Vec<u8>);
+
+/// A node.
+pub(super) struct Node {
+    dht: Dht,
+    sockets: Vec<Arc<Udp>>,
+    shards: Shards,
+    clock: Clock,
+    bootstrap: Vec<String>,
+    allow_local: bool,
+    state: Option<PathBuf>,
+    datagrams: mpsc::Receiver<Datagram>,
+    /// Addresses that names were resolved to.
+    contacts: (mpsc::Sender<Vec<SocketAddr>>, mpsc::Receiver<Vec<SocketAddr>>),
+}
+
+impl Node {
+    /// A node on these sockets, with the table of the last time.
+    pub(super) fn new(settings: &Settings, sockets: Vec<Arc<Udp>>, shards: Shards, clock: Clock) -> Self {
+        let (sender, datagrams) = mpsc::channel(BACKLOG);
+        for socket in &sockets {
+            let sender = sender.clone();
+            socket.take(
+                Kind::Dht,
+                Box::new(move |_, datagram, from| {
+                    let _ = sender.try_send((from, datagram.to_vec()));
+                }),
+            );
+        }
+        let has = |v6: bool| sockets.iter().any(|socket| socket.local_address().is_ipv6() == v6);
+        let config = Config {
+            v4: has(false),
+            v6: has(true),
+            // Who takes no links cannot be asked either.
+            read_only: settings.listening.is_empty(),
+            allow_local: settings.allow_local,
+            implied_port: false,
+        };
+        let mut secret = [0; 32];
+        if getrandom::fill(&mut secret).is_err() {
+            // Without entropy there are no tokens that hold; the address of something is better than nothing.
+            secret[..8].copy_from_slice(&(std::ptr::from_ref(settings) as usize as u64).to_ne_bytes());
+        }
+        let mut dht = Dht::new(config, secret);
+        if let Some(saved) = settings.state.as_ref().and_then(|path| std::fs::read(path).ok()) {
+            dht.import(clock.now(), &saved);
+        }
+        Self {
+            dht,
+            sockets,
+            shards,
+            clock,
+            bootstrap: settings.bootstrap(),
+            allow_local: settings.allow_local,
+            state: settings.state.clone(),
+            datagrams,
+            contacts: mpsc::channel(16),
+        }
+    }
+
+    /// Runs until it is told to stop. `port` is where peers reach us.
+    pub(super) async fn run(
+        mut self,
+        mut asks: mpsc::UnboundedReceiver<Ask>,
+        mut stop: mpsc::Receiver<oneshot::Sender<()>>,
+        port: watch::Receiver<Option<u16>>,
+    ) {
+        let mut saves = tokio::time::interval(SAVE);
+        saves.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.handle(Event::Due);
+        loop {
+            let deadline = self.dht.deadline();
+            tokio::select! {
+                Some((from, datagram)) = self.datagrams.recv() => self.handle(Event::Datagram(from, &datagram)),
+                Some(ask) = asks.recv() => self.obey(&ask, *port.borrow()),
+                Some(contacts) = self.contacts.1.recv() => self.handle(Event::Contacts(&contacts)),
+                Some(stopped) = stop.recv() => {
+                    self.save();
+                    let _ = stopped.send(());
+                    return;
+                }
+                _ = saves.tick() => self.save(),
+                () = self.clock.until(deadline) => self.handle(Event::Due),
+            }
+        }
+    }
+
+    fn obey(&mut self, ask: &Ask, announce: Option<u16>) {
+        match ask {
+            Ask::Lookup(_, swarms) => {
+                for swarm in swarms.iter().copied() {
+                    self.handle(Event::Search { swarm, announce });
+                }
+            }
+            Ask::Node(address) => self.handle(Event::Contacts(&[*address])),
+        }
+    }
+
+    fn handle(&mut self, event: Event<'_>) {
+        self.dht.handle(self.clock.now(), event);
+        while let Some(action) = self.dht.poll() {
+            match action {
+                Action::Send(to, datagram) => self.send(to, &datagram),
+                Action::Found(swarm, peers) => deliver(&self.shards, swarm, peers),
+                Action::Bootstrap => self.bootstrap(),
+                Action::Searched { .. } | Action::Address(_) => {}
+            }
+        }
+    }
+
+    fn send(&self, to: SocketAddr, datagram: &[u8]) {
+        let family = |socket: &&Arc<Udp>| socket.local_address().is_ipv6() == to.is_ipv6();
+        if let Some(socket) = self.sockets.iter().find(family) {
+            socket.send(datagram, to);
+        }
+    }
+
+    /// Resolves the names of the nodes to begin with.
+    fn bootstrap(&self) {
+        for name in self.bootstrap.clone() {
+            let (contacts, allow_local) = (self.contacts.0.clone(), self.allow_local);
+            tokio::spawn(async move {
+                if let Ok(Ok(found)) = tokio::time::timeout(PATIENCE, tokio::net::lookup_host(&name)).await {
+                    let allowed = found.filter(|address| allow_local || !is_local(address.ip()));
+                    // The node may have ended.
+                    let _ = contacts.send(allowed.collect()).await;
+                }
+            });
+        }
+    }
+
+    /// Writes the table out beside its place and renames it; one that cannot be written is found again.
+    fn save(&self) {
+        if let Some(path) = self.state.as_ref().filter(|_| self.dht.nodes() != (0, 0)) {
+            let beside = path.with_extension("new");
+            if std::fs::write(&beside, self.dht.export()).is_ok() {
+                let _ = std::fs::rename(beside, path);
+            }
+        }
+    }
+}
