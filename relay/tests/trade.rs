@@ -126,7 +126,16 @@ fn get_by_magnet_from_seed() {
     assert_eq!(get.end("INT"), Some(130));
     let torrent = dir.path().join("x.torrent");
     create(&set, &torrent, &[]);
-    let mut get = Running::start(["get", text(&torrent), "--out", text(&out), "--json", "--no-trackers"]);
+    let mut get = Running::start([
+        "get",
+        text(&torrent),
+        "--out",
+        text(&out),
+        "--json",
+        "--no-trackers",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     get.until(|line| line.get("finished").is_some());
     assert_eq!(get.wait(), Some(0));
 }
@@ -150,6 +159,9 @@ fn a_magnet_selects_files() {
         &peer,
         "--listen",
         "off",
+        "--no-dht",
+        "--no-lsd",
+        "--no-portmap",
     ]);
     assert_eq!(get.wait(), Some(0));
     assert_eq!(fs::read(out.join("set/a/two.bin")).unwrap(), noise(70_001, 70_001));
@@ -312,6 +324,9 @@ fn a_closed_stdout_ends_nothing() {
         &peer,
         "--listen",
         "off",
+        "--no-dht",
+        "--no-lsd",
+        "--no-portmap",
     ]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_same(&dir.path().join("seed/set"), &out.join("set"));

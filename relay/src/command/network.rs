@@ -122,6 +122,7 @@ impl Network {
             lsd_interface: self.lsd_interface,
             portmap: !self.no_portmap,
             allow_local,
+            confined: false,
             listening: Vec::new(),
             state: writable.then(|| dir.join(".tombolo").join("dht")),
         };

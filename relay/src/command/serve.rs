@@ -193,8 +193,7 @@ fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, Failure> {
         None => File::default(),
     };
     let listen = addresses(args);
-    let local = [&listen.http, &listen.udp, &listen.tcp, &listen.rtc];
-    let only_loopback = local.into_iter().flatten().all(|address| address.ip().is_loopback());
+    let only_loopback = listen.are_loopback();
     let allow: Result<Vec<_>, _> = file.allow.iter().map(|text| hash(text)).collect();
     let allow = allow.map_err(|message| Failure::refused("bad-config", format!("allow: {message}")))?;
     let add: Result<Vec<_>, Failure> = args.add.iter().map(|name| input::read_source(name)).collect();
@@ -207,6 +206,7 @@ fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, Failure> {
             lsd_interface: args.lsd_interface,
             portmap: !args.no_portmap,
             allow_local: args.allow_local,
+            confined: false,
             listening: Vec::new(),
             state: Some(data.join("dht")),
         },

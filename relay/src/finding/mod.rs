@@ -55,6 +55,8 @@ pub struct Settings {
     pub portmap: bool,
     /// Speak to loopback and private addresses.
     pub allow_local: bool,
+    /// Everything that listens does so on loopback.
+    pub confined: bool,
     /// Where TCP peers are taken; UDP uses the same ports.
     pub listening: Vec<SocketAddr>,
     /// The file that the DHT's table is kept in.
@@ -64,7 +66,8 @@ pub struct Settings {
 impl Settings {
     /// Whether all listeners are on loopback: then nothing may leave it.
     fn is_loopback(&self) -> bool {
-        !self.listening.is_empty() && self.listening.iter().all(|address| address.ip().is_loopback())
+        let listens = !self.listening.is_empty();
+        self.confined || (listens && self.listening.iter().all(|address| address.ip().is_loopback()))
     }
 
     /// Whether there is to be a node of the DHT: on loopback only if it is told where to begin.

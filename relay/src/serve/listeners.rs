@@ -27,6 +27,14 @@ pub struct Addresses {
     pub rtc: Vec<SocketAddr>,
 }
 
+impl Addresses {
+    /// Whether all of them are on loopback.
+    pub fn are_loopback(&self) -> bool {
+        let all = [&self.http, &self.udp, &self.tcp, &self.rtc];
+        all.into_iter().flatten().all(|address| address.ip().is_loopback())
+    }
+}
+
 /// Open listeners.
 pub(super) struct Listeners {
     http: Vec<TcpListener>,

@@ -262,6 +262,7 @@ fn open_finding(config: &ServeConfig, listening: &Addresses, utp: &[Arc<Udp>]) -
         return Ok(None);
     }
     let settings = finding::Settings {
+        confined: listening.are_loopback(),
         listening: listening.tcp.clone(),
         ..config.finding.clone()
     };
