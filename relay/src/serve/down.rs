@@ -65,33 +65,10 @@ impl Downs {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self, token: &str, half: Half) {
-        let mut waiting = self.lock();
-        if waiting.len() < WAITING {
-            waiting.insert(token.to_owned(), half);
-        }
-    }
-
     /// Answers the GET of that token with a body that ends when its socket does, or when none comes.
     pub(crate) fn open(self: &Arc<Self>, token: &str) -> Reply {
         let (outlet, body) = mpsc::channel(DEPTH);
-        let socket = match self.lock().remove(token) {
-            Some(Half::Socket(socket)) => Some(socket),
-            // One token is one body: the first of two loses its place.
-            Some(Half::Body(_)) | None => None,
-        };
-        match socket {
-            // The socket may have given up just now: then the body ends.
-            Some(socket) => drop(socket.send(outlet)),
-            None => {
-                self.wait(token, Half::Body(outlet));
-                let (downs, token) = (self.clone(), token.to_owned());
-                tokio::spawn(async move {
-                    tokio::time::sleep(downs.patience).await;
-                    downs.lock().remove(&token);
-                });
-            }
-        }
+        self.join(token, outlet);
         let mut reply = reply::reply(StatusCode::OK, "application/octet-stream", Bytes::new());
         // A proxy that gathers the body before it passes it on would hold everything up.
         let headers = reply.headers_mut();
@@ -103,13 +80,39 @@ impl Downs {
         reply
     }
 
+    /// Gives a body to its socket, or has it wait for one. Looked up and entered under one lock, or each half could miss the other.
+    fn join(self: &Arc<Self>, token: &str, outlet: Outlet) {
+        let mut waiting = self.lock();
+        match waiting.remove(token) {
+            // It may have given up just now: then the body ends.
+            Some(Half::Socket(socket)) => drop(socket.send(outlet)),
+            // One token is one body: the first of two loses its place.
+            Some(Half::Body(_)) | None if waiting.len() < WAITING => {
+                waiting.insert(token.to_owned(), Half::Body(outlet));
+                let (downs, token) = (self.clone(), token.to_owned());
+                tokio::spawn(async move {
+                    tokio::time::sleep(downs.patience).await;
+                    downs.lock().remove(&token);
+                });
+            }
+            _ => {}
+        }
+    }
+
     /// The body of that token, once it is asked for; `None` if it is not in time.
     pub(crate) async fn claim(&self, token: &str) -> Option<Outlet> {
-        let (sender, outlet) = oneshot::channel();
-        if let Some(Half::Body(outlet)) = self.lock().remove(token) {
-            return Some(outlet);
-        }
-        self.wait(token, Half::Socket(sender));
+        let outlet = {
+            let mut waiting = self.lock();
+            match waiting.remove(token) {
+                Some(Half::Body(outlet)) => return Some(outlet),
+                _ if waiting.len() >= WAITING => return None,
+                _ => {
+                    let (socket, outlet) = oneshot::channel();
+                    waiting.insert(token.to_owned(), Half::Socket(socket));
+                    outlet
+                }
+            }
+        };
         let outlet = tokio::time::timeout(self.patience, outlet).await;
         if outlet.is_err() {
             self.lock().remove(token);
@@ -218,6 +221,20 @@ mod tests {
         let _body = downs.open("two");
         assert!(claim.await.unwrap());
         assert!(downs.lock().is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn halves_that_come_together_never_miss_each_other() {
+        let downs = Arc::new(Downs::patient(Duration::from_secs(60)));
+        for round in 0..2_000 {
+            let token = round.to_string();
+            let (one, other) = (downs.clone(), downs.clone());
+            let (named, claimed) = (token.clone(), token);
+            let body = tokio::spawn(async move { one.open(&named) });
+            let socket = tokio::spawn(async move { other.claim(&claimed).await });
+            let _body = body.await.unwrap();
+            assert!(socket.await.unwrap().is_some(), "round {round}");
+        }
     }
 
     #[tokio::test]
