@@ -268,30 +268,28 @@ fn arrive(driver: &Rc<Driver>, arrival: Arrival) {
     if !driver.has(torrent) {
         return;
     }
-    let (stream, framing) = match carrier {
+    let open_wire = |greeting| driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
+    match carrier {
         Carrier::Tcp(stream, ciphers) => {
             if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
                 let native = (Native::Tcp(stream), ciphers);
                 driver.native_link(native, greeting, (torrent, Origin::Inbound), (address, place));
             }
-            return;
         }
         Carrier::Utp(stream, ciphers) => {
             let native = (Native::Utp(stream), ciphers);
             driver.native_link(native, greeting, (torrent, Origin::Inbound), (address, place));
-            return;
         }
-        Carrier::Wire(stream, decoder) => (stream, Framing::WebSocket(decoder)),
+        Carrier::Wire(stream, decoder) => {
+            if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
+                driver.pump(open_wire(greeting), stream, Framing::WebSocket(decoder), place);
+            }
+        }
         Carrier::Secure(stream, decoder) => {
-            let framing = Framing::WebSocket(decoder);
-            let opened = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
-            driver.pump(opened, stream, framing, place);
-            return;
+            driver.pump(open_wire(greeting), stream, Framing::WebSocket(decoder), place);
         }
         Carrier::Split(stream, decoder) => {
-            let opened = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
-            driver.pump(opened, *stream, Framing::Split(decoder), place);
-            return;
+            driver.pump(open_wire(greeting), *stream, Framing::Split(decoder), place);
         }
         Carrier::Channel(channel) => {
             let driver = driver.clone();
@@ -299,14 +297,8 @@ fn arrive(driver: &Rc<Driver>, arrival: Arrival) {
                 driver.channel_link(channel, torrent, greeting, Origin::Inbound).await;
                 drop(place);
             });
-            return;
         }
-    };
-    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
-        return;
-    };
-    let opened = driver.open(torrent, greeting, (Transport::Wire, Origin::Inbound), address);
-    driver.pump(opened, stream, framing, place);
+    }
 }
 
 /// Removes every torrent and gives trackers a moment to hear of it.
