@@ -36,6 +36,8 @@ def session_for(options):
         "dht_ignore_dark_internet": False,
         "dht_enforce_node_id": False,
         "dht_prefer_verified_node_ids": False,
+        # Every node here has the one address.
+        "dht_block_ratelimit": 1_000_000,
         "enable_lsd": False,
         "enable_upnp": False,
         "enable_natpmp": False,
