@@ -89,6 +89,7 @@ def main():
     say({"ready": session.listen_port()})
     threading.Thread(target=obey, args=(handle,), daemon=True).start()
     finished = False
+    asked = time.monotonic()
     while True:
         for alert in session.pop_alerts():
             print(alert, file=sys.stderr, flush=True)
@@ -100,6 +101,10 @@ def main():
             "peers": status.num_peers,
             "state": str(status.state),
         })
+        if "dht" in options and status.num_peers == 0 and time.monotonic() - asked > 3:
+            # By itself it asks again after a quarter of an hour, and it may have asked before anybody announced.
+            asked = time.monotonic()
+            handle.force_dht_announce()
         if status.is_seeding and not finished:
             finished = True
             say({"finished": True})
