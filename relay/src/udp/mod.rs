@@ -169,7 +169,7 @@ impl Udp {
 
     /// Sends one datagram. A full buffer drops it, as the network might.
     pub fn send(&self, datagram: &[u8], to: SocketAddr) {
-        let _ = self.socket.try_send_to(datagram, to);
+        let _ = self.transmit(datagram, None, to);
     }
 
     /// Opens a uTP connection.
@@ -341,27 +341,28 @@ impl Udp {
     /// Sends a run of datagrams of `segment` bytes each, of which the last may be shorter. What there is no room for is lost, as on the
     /// way: uTP sends it again.
     fn send_run(&self, run: &[u8], segment: usize, to: SocketAddr) {
-        let send = |contents, segment_size| {
-            let transmit = Transmit {
-                destination: to,
-                ecn: None,
-                contents,
-                segment_size,
-                src_ip: None,
-            };
-            let socket = UdpSockRef::from(&self.socket);
-            self.socket
-                .try_io(Interest::WRITABLE, || self.state.try_send(socket, &transmit))
-        };
-        match send(run, Some(segment)) {
+        match self.transmit(run, Some(segment), to) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock && run.len() > segment => {
                 // A path on which such runs cannot be cut by the kernel: one by one.
                 for datagram in run.chunks(segment) {
-                    let _ = send(datagram, None);
+                    let _ = self.transmit(datagram, None, to);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Gives it to the kernel at once. The runtime is not asked whether there is room: of a new socket it does not know yet, and would
+    /// lose its first datagrams.
+    fn transmit(&self, contents: &[u8], segment_size: Option<usize>, destination: SocketAddr) -> io::Result<()> {
+        let transmit = Transmit {
+            destination,
+            ecn: None,
+            contents,
+            segment_size,
+            src_ip: None,
+        };
+        self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
     }
 
     /// Whether routers may cut what is sent. They may, but for the probes that look for the size that needs no cutting.
@@ -406,6 +407,16 @@ mod tests {
         for (datagram, kind) in table {
             assert_eq!(Kind::of(datagram), kind, "{datagram:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_first_datagram_of_a_new_socket_goes_out() {
+        let other = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let udp = Udp::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        udp.send(b"d1:q4:ping", other.local_addr().unwrap());
+        other.set_nonblocking(true).unwrap();
+        // On loopback what was sent is there.
+        assert_eq!(other.recv(&mut [0; 64]).unwrap(), 10);
     }
 
     #[tokio::test]
