@@ -4,6 +4,8 @@
 
 /** How long a page may take to say whether it has the torrent, in ms. */
 const ASK_MS = 3000;
+/** Ranges of one request that are answered. */
+const MAX_RANGES = 16;
 const PATH = /\/stream\/([0-9a-f]{40})\/(\d+)(\/|$)/;
 
 self.addEventListener('install', () => self.skipWaiting());
@@ -26,41 +28,74 @@ async function respond(event, wanted) {
   const source = await find(event.clientId, wanted);
   if (!source) return plain(404, 'No open page has this file.');
   const { port, length, type, name } = source;
-  const range = rangeOf(event.request.headers.get('range'), length);
+  const { method, headers: asked } = event.request;
+  const tag = `"${wanted.infoHash}-${wanted.file}"`;
   const headers = {
     'Accept-Ranges': 'bytes',
     'Content-Type': type,
     'Content-Disposition': `inline; filename*=UTF-8''${encodeURIComponent(name)}`,
     'Cache-Control': 'no-store',
+    ETag: tag,
     'X-Content-Type-Options': 'nosniff',
     'Content-Security-Policy': "sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'",
   };
-  if (range === null) {
+  // A range counts with GET alone, and with If-Range only for the file that was meant (RFC 9110, 13.1.5 and 14.2).
+  const counts = method === 'GET' && [tag, null].includes(asked.get('if-range'));
+  const ranges = (counts && rangesOf(asked.get('range'), length)) || null;
+  if (ranges?.length === 0) {
     port.postMessage({ cancel: true });
     return plain(416, 'No such range.', { 'Content-Range': `bytes */${length}` });
   }
-  const [start, end] = range ?? [0, length];
-  headers['Content-Length'] = String(end - start);
-  if (range) headers['Content-Range'] = `bytes ${start}-${end - 1}/${length}`;
-  const init = { status: range ? 206 : 200, headers };
-  if (event.request.method === 'HEAD' || start === end) {
+  let parts = [{ head: '', range: ranges?.[0] ?? [0, length] }];
+  if (ranges?.length === 1) headers['Content-Range'] = contentRange(ranges[0], length);
+  if (ranges?.length > 1) {
+    const boundary = `tombolo-${crypto.randomUUID()}`;
+    parts = multipart(ranges, boundary, type, length);
+    headers['Content-Type'] = `multipart/byteranges; boundary=${boundary}`;
+  }
+  const size = parts.reduce((sum, { head, range: [start, end] }) => sum + head.length + end - start, 0);
+  headers['Content-Length'] = String(size);
+  const init = { status: ranges ? 206 : 200, headers };
+  if (method === 'HEAD' || size === 0) {
     port.postMessage({ cancel: true });
     return new Response(null, init);
   }
-  return new Response(body(port, start, end), init);
+  return new Response(body(source, parts, () => ask(source.page, wanted)), init);
 }
 
-/** A Range header → [start, end), undefined when there is none that counts (RFC 9110), null when it cannot be satisfied. */
-function rangeOf(header, length) {
-  const match = header && /^bytes=(\d*)-(\d*)$/.exec(header.trim());
-  if (!match || (match[1] === '' && match[2] === '')) return undefined;
-  if (match[1] === '') {
-    const suffix = Math.min(Number(match[2]), length);
+const contentRange = ([start, end], length) => `bytes ${start}-${end - 1}/${length}`;
+
+/** The parts of an answer with several ranges (RFC 9110, 14.6), each what stands before it and its range; the last is an end alone. */
+function multipart(ranges, boundary, type, length) {
+  const parts = ranges.map((range) => ({
+    head: `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: ${contentRange(range, length)}\r\n\r\n`,
+    range,
+  }));
+  return [...parts, { head: `\r\n--${boundary}--\r\n`, range: [0, 0] }];
+}
+
+/**
+ * A Range header → the list of [start, end) that the file has, empty when it has none of them; undefined when the header does not
+ * count: it is no list of byte ranges, or one of so many that it could only be meant to cost us (RFC 9110, 14.2).
+ */
+function rangesOf(header, length) {
+  const list = header && /^bytes=(.*)$/i.exec(header.trim())?.[1].split(',');
+  if (!list || list.length > MAX_RANGES) return undefined;
+  const ranges = list.map((text) => rangeOf(text.trim(), length));
+  return ranges.includes(undefined) ? undefined : ranges.filter((range) => range !== null);
+}
+
+/** One range → [start, end), null when the file does not reach so far, undefined when it is none. */
+function rangeOf(text, length) {
+  const [, first, last] = /^(\d*)-(\d*)$/.exec(text) ?? [];
+  if (first === undefined || (first === '' && last === '')) return undefined;
+  if (first === '') {
+    const suffix = Math.min(Number(last), length);
     return suffix > 0 ? [length - suffix, length] : null;
   }
-  const start = Number(match[1]);
-  const end = match[2] === '' ? length : Math.min(Number(match[2]) + 1, length);
-  if (match[2] !== '' && Number(match[2]) < start) return undefined;
+  const start = Number(first);
+  const end = last === '' ? length : Math.min(Number(last) + 1, length);
+  if (last !== '' && Number(last) < start) return undefined;
   return start < length ? [start, end] : null;
 }
 
@@ -81,32 +116,47 @@ function ask(page, wanted) {
     const timer = setTimeout(() => resolve(null), ASK_MS);
     port1.onmessage = ({ data }) => {
       clearTimeout(timer);
-      resolve(data.found ? { ...data.found, port: port1 } : null);
+      resolve(data.found ? { ...data.found, port: port1, page } : null);
     };
     page.postMessage({ stream: wanted }, [port2]);
   });
 }
 
-/** The bytes of [start, end) as a stream: one chunk is asked for whenever there is room for it. */
-function body(port, start, end) {
+/**
+ * The bytes of `parts` as a stream: one chunk is asked for whenever there is room for it. A source gives one range; `again` finds one for
+ * the next.
+ */
+function body(source, parts, again) {
+  let left = 0;
+  let arrived;
+  const open = async (controller, start, end) => {
+    source ??= await again();
+    if (!source) throw new Error('The page that had this file is gone.');
+    source.port.onmessage = ({ data }) => {
+      if (data.error) return controller.error(new Error(data.error));
+      controller.enqueue(new Uint8Array(data.chunk));
+      left -= data.chunk.byteLength;
+      if (left === 0) source = null;
+      if (left === 0 && parts.length === 0) controller.close();
+      arrived?.();
+    };
+    source.port.postMessage({ open: { start, end } });
+  };
   return new ReadableStream(
     {
-      start(controller) {
-        port.onmessage = ({ data }) => {
-          if (data.error) return controller.error(new Error(data.error));
-          controller.enqueue(new Uint8Array(data.chunk));
-          start += data.chunk.byteLength;
-          this.arrived?.();
-          if (start >= end) controller.close();
-        };
-        port.postMessage({ open: { start, end } });
-      },
-      pull() {
-        port.postMessage({ pull: true });
-        return new Promise((resolve) => (this.arrived = resolve));
+      async pull(controller) {
+        if (left === 0) {
+          const { head, range: [start, end] } = parts.shift();
+          if (head) controller.enqueue(new TextEncoder().encode(head));
+          left = end - start;
+          if (left === 0) return controller.close();
+          await open(controller, start, end);
+        }
+        source.port.postMessage({ pull: true });
+        await new Promise((resolve) => { arrived = resolve; });
       },
       cancel() {
-        port.postMessage({ cancel: true });
+        source?.port.postMessage({ cancel: true });
       },
     },
     { highWaterMark: 1 },

@@ -9,12 +9,13 @@ use crate::place;
 use std::path::Path;
 
 /// Programs that the tests start, each with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("chromium", "chromium"),
     ("transmission-daemon", "transmission-daemon"),
     ("transmission-remote", "transmission-cli"),
     ("transmission-create", "transmission-cli"),
     ("aria2c", "aria2"),
+    ("ffmpeg", "ffmpeg"),
 ];
 
 /// Everything, in the order in which a missing part would be noticed.

@@ -39,6 +39,7 @@ const TOOLS = {
     'apt-get install transmission-daemon transmission-cli'],
   libtorrent: [() => existsSync(PYTHON), 'cargo xtask test installs it with pip'],
   aria2: [() => which('aria2c'), 'apt-get install aria2'],
+  ffmpeg: [() => which('ffmpeg'), 'apt-get install ffmpeg'],
   apt: [() => which('apt-get') && which('apt-cache'), 'Debian'],
 };
 
