@@ -10,7 +10,7 @@ The only argument is a JSON object; the answers are JSON lines on stdout:
     dht        `host:port` of the node of a DHT to begin with (optional)
     lie        true: upload what is in `dir` without looking at it, whatever its hashes are (optional)
 
-First {"ready": port}, then {"done", "total", "uploaded", "peers", "state"} five times a second and {"finished": true} once.
+First {"ready": port}, then {"done", "total", "uploaded", "peers", "state"} five times a second or more often and {"finished": true} once.
 A line {"connect": [host, port]} on stdin makes it dial.
 """
 
@@ -20,6 +20,9 @@ import threading
 import time
 
 import libtorrent as lt
+
+
+ALERTS = lt.alert.category_t.error_notification | lt.alert.category_t.tracker_notification | lt.alert.category_t.status_notification
 
 
 def session_for(options):
@@ -52,7 +55,7 @@ def session_for(options):
         "allow_multiple_connections_per_ip": True,
         "disable_hash_checks": options.get("lie", False),
         "min_reconnect_time": 1,
-        "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.tracker_notification,
+        "alert_mask": ALERTS,
     })
 
 
@@ -108,7 +111,7 @@ def main():
         if status.is_seeding and not finished:
             finished = True
             say({"finished": True})
-        time.sleep(0.2)
+        session.wait_for_alert(200)
 
 
 main()
