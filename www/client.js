@@ -35,6 +35,8 @@ export class Client extends EventTarget {
     this.version = null;
     this.relay = { url: null, state: 'off', ping: null, cache: null, transport: null, retry: null, natives: null, swarms: null };
     this.settings = loadSettings();
+    /** What `video#player` shows: `{torrent, index, video}`. */
+    this.playing = null;
     this.ready = this.#start();
     this.ready.catch(() => {});
     this.#first.promise.catch(() => {});
@@ -70,7 +72,9 @@ export class Client extends EventTarget {
     torrent.describe(index);
     const url = torrent.fileURL(index);
     if (url === null) throw new TomboloError('insecure', 'Playing needs a secure page: open the https address, or localhost.');
+    this.dispatchEvent(Object.assign(new Event('play'), { torrent, index }));
     const video = document.querySelector('video#player');
+    this.playing = { torrent, index, video };
     video.src = url;
     try {
       await video.play();
@@ -185,7 +189,16 @@ export class Client extends EventTarget {
     const described = torrent?.snapshot.files[file];
     if (!described) return port.postMessage({ found: null });
     const name = described.path[described.path.length - 1];
-    this.#worker.postMessage({ stream: { torrent: torrent.id, file, type: typeOf(name), name, port } }, [port]);
+    const rate = this.#rateOf(torrent, file);
+    this.#worker.postMessage({ stream: { torrent: torrent.id, file, type: typeOf(name), name, rate, port } }, [port]);
+  }
+
+  /** How fast a player goes through a file, in bytes a second; null until it knows how long the film is. */
+  #rateOf(torrent, file) {
+    const { playing } = this;
+    if (playing?.torrent !== torrent || playing.index !== file) return null;
+    const { duration, playbackRate } = playing.video;
+    return duration > 0 && Number.isFinite(duration) ? torrent.snapshot.files[file].length / duration * playbackRate : null;
   }
 
   #keepAlive(streams) {

@@ -51,6 +51,10 @@ for (const index of ['front', 'back']) {
     const waits = start.slice(frame).filter(([kind]) => kind === 'waiting');
     assert.deepEqual(waits, [], 'it waited while the seeder was faster than the film');
 
+    const slider = tab.page.getByRole('slider', { name: 'Position' });
+    assert.equal(await slider.getAttribute('aria-valuemax'), `${SECONDS}`);
+    assert.match(await tab.page.locator('#player-facts').innerText(), /Film needs\s+[45]\.\d+\sMB\/s/);
+
     await wind(tab, 0.8 * SECONDS);
     const { received } = await tab.probe();
     assert.ok(received < 0.8 * size, `${received} bytes: nothing was passed over`);

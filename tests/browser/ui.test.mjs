@@ -292,6 +292,35 @@ test('playing shows the one player there is', async () => {
   await page.finish();
 });
 
+test('the player: its file, the others that play, subtitles beside the film', async () => {
+  const page = await driver.open('downloading');
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
+  await settled(page);
+  assert.equal(await words(page, '#playlist-sum'), '3 of 8 files play');
+  assert.match(await words(page, '#playlist [aria-current]'), /part-1\.mp4 88 % here/);
+  assert.deepEqual(await page.getByLabel('Subtitles').locator('option').allInnerTexts(), ['Subtitles: off', 'en', 'de']);
+  assert.match(await words(page, '#player-facts'), /From relay or server 6\.0 %/);
+  const slider = page.getByRole('slider', { name: 'Position' });
+  assert.equal(await slider.getAttribute('aria-valuenow'), '0');
+  await page.locator('#playlist').getByRole('button', { name: /part-2\.mp4/ }).click();
+  assert.deepEqual((await calls(page)).at(-1), ['play', 1]);
+  await settled(page);
+  assert.match(await words(page, '#playlist [aria-current]'), /part-2\.mp4/);
+  // No subtitles are named like the second part; all of the folder are offered.
+  assert.deepEqual(await page.getByLabel('Subtitles').locator('option').allInnerTexts(), ['Subtitles: off', 'part-1.en', 'part-1.de']);
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('#player-box').isVisible(), false);
+  await page.finish();
+});
+
+test('subtitles of either kind become WebVTT', async () => {
+  const page = await driver.open('empty');
+  const asWebVtt = text => page.evaluate(async source => (await import('/ui/subtitles.js')).asWebVtt(source), text);
+  assert.equal(await asWebVtt('\ufeff1\r\n00:00:01,500 --> 00:00:02,000\r\nOne, two\r\n'), 'WEBVTT\n\n1\n00:00:01.500 --> 00:00:02.000\nOne, two\n');
+  assert.equal(await asWebVtt('WEBVTT\n\n00:01.000 --> 00:02.000\nOne\n'), 'WEBVTT\n\n00:01.000 --> 00:02.000\nOne\n');
+  await page.finish();
+});
+
 test('done: everything can be saved', async () => {
   const page = await driver.open('done');
   assert.match(await words(page, '#readouts'), /^100 % 733 of 733 MB/);

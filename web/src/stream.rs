@@ -21,6 +21,8 @@ const CHUNK: u64 = 256 << 10;
 pub(crate) struct Stream {
     torrent: Torrent,
     file: usize,
+    /// How fast it is played, in bytes a second, if that is known.
+    rate: Option<u64>,
     port: MessagePort,
     /// The next byte, and the byte after the last, within the file.
     at: u64,
@@ -77,6 +79,7 @@ impl Core {
         let stream = Stream {
             torrent,
             file,
+            rate: member(request, "rate").as_f64().map(|rate| rate as u64),
             port,
             at: 0,
             end: length,
@@ -111,7 +114,7 @@ impl Core {
         let Some(stream) = self.streams.open.get(&number) else {
             return;
         };
-        let (torrent, position) = (stream.torrent, stream.at);
+        let (torrent, position, rate) = (stream.torrent, stream.at, stream.rate);
         let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
         let Some(file) = metainfo.and_then(|metainfo| metainfo.files.get(stream.file)) else {
             return;
@@ -119,7 +122,7 @@ impl Core {
         let playback = Playback {
             file: file.offset..file.offset + file.length,
             position,
-            rate: None,
+            rate,
         };
         self.tell(Event::Play(torrent, Some(playback)));
     }

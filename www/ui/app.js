@@ -38,6 +38,11 @@ export class App {
     const fail = error => this.fail(error);
     for (const event of ['change', 'snapshot', 'notice']) this.client.addEventListener(event, () => this.schedule());
     this.client.addEventListener('notice', ({ error }) => error && fail(error));
+    this.client.addEventListener('play', ({ torrent, index }) => {
+      this.show(torrent);
+      this.view.update(torrent);
+      this.view.player.open(torrent, index);
+    });
     this.client.ready?.then(() => this.schedule(), fail);
     document.addEventListener('visibilitychange', () => this.schedule());
     for (const event of ['online', 'offline']) addEventListener(event, () => this.schedule());
@@ -110,7 +115,7 @@ export class App {
     this.notices.show(currentNotices(client, current?.snapshot ?? null));
     this.totals(torrents);
     if (current) this.view.update(current);
-    else this.view.closePlayer();
+    else this.view.player.close();
     if (view === 'empty') this.rest();
     if (view === 'list') this.all(torrents);
     const title = current ? `${titleOf(current.snapshot)} – Tombolo` : 'Tombolo';
@@ -189,18 +194,18 @@ export class App {
   }
 
   escape() {
-    if (this.view.playing) this.view.closePlayer();
+    if (this.view.player.isOpen) this.view.player.close();
     else if (this.open && this.client.torrents.length > 1) this.show(null);
   }
 
   shortcut(event) {
-    const { key } = event, { view, open } = this;
-    const video = byId('player');
+    const { key } = event, { view, open } = this, { player } = view;
     if (key === '/') this.add.focus();
     else if (key === '?') showKeys();
     else if (!open || open.snapshot.phase === 'adding') return false;
-    else if (key === ' ' && !event.target.closest?.('button, a, summary, video, input, canvas')) view.playing ? (video.paused ? video.play() : video.pause()) : view.togglePause();
-    else if (view.playing && /^[jl]$/i.test(key)) video.currentTime += key.toLowerCase() === 'j' ? -10 : 10;
+    else if (key === ' ' && !event.target.closest?.('button, a, summary, video, input, canvas')) player.isOpen ? player.toggle() : view.togglePause();
+    else if (player.isOpen && /^[jl]$/i.test(key)) player.band.wind(player.video.currentTime + (key.toLowerCase() === 'j' ? -10 : 10));
+    else if (player.isOpen && /^[,.]$/.test(key)) player.band.piece(key === ',' ? -1 : 1);
     else if (key.toLowerCase() === 's') view.saveAll();
     else if (key.toLowerCase() === 'c') view.copyLink();
     else return false;

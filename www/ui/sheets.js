@@ -3,7 +3,7 @@ import { byId, button, el } from './dom.js';
 import { bytesOf } from './format.js';
 import { coloursChanged } from './colours.js';
 
-const KEYS = [['/', 'To the field'], ['Enter', 'Open'], ['Space', 'Pause or go on; with the player open, play'], ['J L', '10 s back or ahead in the player'], ['↑ ↓', 'In map, files and list'],
+const KEYS = [['/', 'To the field'], ['Enter', 'Open'], ['Space', 'Pause or go on; with the player open, play'], ['J L', '10 s back or ahead in the player'], [', .', 'Piece by piece in the player'], ['↑ ↓', 'In map, files and list'],
   ['→ ←', 'Open and close a folder; in the map along the torrent'], ['X', 'Select a file or not'], ['P', 'Change a file’s priority'], ['S', 'Save the file, or all of them'], ['C', 'Copy the link'], ['Esc', 'Back'], ['?', 'This list']];
 const THEME = 'theme';
 

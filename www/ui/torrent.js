@@ -1,11 +1,12 @@
 // One torrent: title and actions, readouts, graph, strip, map, files, peers, trackers, player, link to share.
-import { byId, button, el, rebuild, say, setAttr, setHidden, setName, setOff, isOff, setText } from './dom.js';
+import { byId, button, el, rebuild, say, setAttr, setHidden, setOff, isOff, setText } from './dom.js';
 import { bytes, bytesOf, phrase, pieceSize, plural, rate, shortHash } from './format.js';
 import { Files, firstPlayable } from './files.js';
 import { Graph, History } from './graph.js';
 import { isComplete, subline, titleOf } from './list.js';
 import { PieceMap } from './map.js';
 import { Peers, Trackers } from './peers.js';
+import { Player } from './player.js';
 import { Readouts } from './readouts.js';
 import { ShareBar } from './share.js';
 import { Steps } from './steps.js';
@@ -28,13 +29,13 @@ export class TorrentView {
       play: index => this.play(index),
       save: index => this.save([index]),
     });
+    this.player = new Player({ play: index => this.play(index), fail: this.act.fail });
     this.peers = new Peers();
     this.trackers = new Trackers();
     this.steps = new Steps(byId('steps'));
     this.stripAdding = new Strip(byId('strip-adding'));
     this.tabs();
     this.links();
-    this.player();
     byId('adding-cancel').addEventListener('click', () => this.act.remove(this.torrent, true));
   }
 
@@ -57,7 +58,7 @@ export class TorrentView {
       this.torrent = torrent;
       setHidden(byId('give'), true);
       this.sharing = false;
-      this.closePlayer();
+      this.player.close();
     }
     const elapsed = performance.now() - since;
     if (s.phase === 'adding') {
@@ -83,6 +84,7 @@ export class TorrentView {
     this.share.update(s.sources, give);
     this.phase(s, give, done);
     this.map.update(s);
+    this.player.update(s);
     this.files.update(s);
     this.peers.update(s);
     this.trackers.update(s);
@@ -104,7 +106,7 @@ export class TorrentView {
 
   actions(s, give, done) {
     const box = byId('acts');
-    const film = firstPlayable(s.files);
+    const film = this.player.isOpen ? null : firstPlayable(s.files);
     const paused = s.phase === 'paused';
     rebuild(box, [give, done, !!film, paused, s.phase === 'hashing'].join(), () => {
       const pause = paused ? button('Resume', () => this.togglePause()) : button('Pause', () => this.togglePause(), { icon: 'pause' });
@@ -204,31 +206,8 @@ export class TorrentView {
   }
 
   play(index) {
-    const file = this.torrent.snapshot.files[index];
-    setName(byId('player-name'), file.path[file.path.length - 1]);
-    this.showPlayer();
-    this.attempt(() => this.torrent.play ? this.torrent.play(index) : this.client.play(index));
-  }
-
-  /** The video element is in the document from the start and stays the same; only its box is shown and hidden. */
-  player() {
-    const video = byId('player');
-    video.addEventListener('loadstart', () => this.showPlayer());
-    byId('player-close').addEventListener('click', () => this.closePlayer());
-  }
-
-  showPlayer() {
-    setHidden(byId('player-box'), false);
-  }
-
-  get playing() {
-    return !byId('player-box').hidden;
-  }
-
-  closePlayer() {
-    if (!this.playing) return;
-    byId('player').pause();
-    setHidden(byId('player-box'), true);
+    this.player.open(this.torrent, index);
+    this.attempt(() => this.torrent.play(index));
   }
 
   /** Files, peers and trackers are tabs where the window is narrow. */
