@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::bar::Bar;
 use super::failure::Failure;
+use super::flags::Threads;
 use super::{input, output};
 use crate::storage::verify;
-use crate::system;
 
 /// The arguments of `check`.
 #[derive(Args, Debug)]
@@ -24,9 +24,8 @@ pub(super) struct Check {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
-    /// Threads that hash [default: one a core]
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 #[derive(Serialize)]
@@ -46,7 +45,7 @@ impl Check {
         let metainfo = input::read_torrent(&self.torrent)?;
         let pieces = metainfo.layout.pieces();
         let bar = Bar::pieces("checking", pieces, self.json);
-        let threads = self.threads.unwrap_or_else(system::threads);
+        let threads = self.threads.count();
         let verdict = verify(&self.dir, &metainfo, threads, || bar.advance(1))
             .map_err(|error| Failure::io(self.dir.display(), &error))?;
         bar.finish();

@@ -15,13 +15,13 @@ use serde::Serialize;
 use tombolo_core::digest::{Digests, Hasher};
 use tombolo_core::layout::{Layout, Piece};
 use tombolo_core::metainfo::Metainfo;
-use tombolo_core::metainfo::create::{CreateError, Creator, Hashes, NewFile, Version};
+use tombolo_core::metainfo::create::{CreateError, Creator, Hashes, NewFile};
 
 use super::bar::Bar;
 use super::failure::Failure;
+use super::flags::{Threads, Version};
 use super::output;
 use super::units::parse_size;
-use crate::system;
 
 /// How much is read at once to be hashed.
 const CHUNK: usize = 256 * 1024;
@@ -37,15 +37,8 @@ pub(super) struct Create {
     /// Bytes a piece, or with KiB or MiB [default: by the size of the content]
     #[arg(long, value_name = "N", value_parser = parse_size)]
     piece_length: Option<u64>,
-    /// Make a torrent of version 1 (the default)
-    #[arg(long, group = "version")]
-    v1: bool,
-    /// Make a torrent of version 2
-    #[arg(long, group = "version")]
-    v2: bool,
-    /// Make a torrent of both versions
-    #[arg(long, group = "version")]
-    hybrid: bool,
+    #[command(flatten)]
+    version: Version,
     /// A tracker; may be repeated, each is a tier of its own
     #[arg(long, value_name = "URL")]
     tracker: Vec<String>,
@@ -64,9 +57,8 @@ pub(super) struct Create {
     /// A date, in seconds since 1970 [default: none]
     #[arg(long, value_name = "UNIX", allow_negative_numbers = true)]
     date: Option<i64>,
-    /// Threads that hash [default: one a core]
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -99,12 +91,8 @@ impl Create {
         if let Some(name) = &self.name {
             creator.rename(name.as_bytes());
         }
-        creator.set_version(match (self.v2, self.hybrid) {
-            (true, _) => Version::V2,
-            (_, true) => Version::Hybrid,
-            _ => Version::V1,
-        });
-        let bytes = content.torrent(self.threads.unwrap_or_else(system::threads), self.json)?;
+        creator.set_version(self.version.into());
+        let bytes = content.torrent(self.threads.count(), self.json)?;
         let metainfo = Metainfo::parse(&bytes.clone().into())?;
         fs::write(&self.output, bytes).map_err(|error| Failure::io(self.output.display(), &error))?;
         let v1 = metainfo.hashes.v1().map(|hash| hash.to_string());

@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod create;
 mod failure;
+mod flags;
 mod get;
 mod input;
 mod listener;

@@ -9,13 +9,11 @@ use clap::{Args, ValueEnum};
 use tombolo_core::event::Source;
 
 use super::failure::Failure;
-use super::network::{Encryption, trackers};
+use super::flags::{Threads, Trackers, Traffic};
 use super::node::Settings;
 use super::trade::{self, Orders, Ready};
-use super::units::parse_size;
 use super::{control, input};
 use crate::finding;
-use crate::system;
 
 /// The arguments of `peer`.
 #[derive(Args, Debug)]
@@ -38,24 +36,12 @@ pub(super) struct Peer {
     /// The only transport used, both ways
     #[arg(long, default_value = "tcp")]
     transport: Transport,
-    /// Whether connections are encrypted
-    #[arg(long, default_value = "prefer")]
-    encryption: Encryption,
-    /// A tracker, instead of the torrent's own; may be repeated
-    #[arg(long, value_name = "URL")]
-    tracker: Vec<String>,
-    /// Ask no tracker
-    #[arg(long, conflicts_with = "tracker")]
-    no_trackers: bool,
-    /// Send at most so many bytes a second, to all peers together
-    #[arg(long, value_name = "BYTES_PER_S", value_parser = parse_size)]
-    up: Option<u64>,
-    /// Receive at most so many bytes a second, from all peers together
-    #[arg(long, value_name = "BYTES_PER_S", value_parser = parse_size)]
-    down: Option<u64>,
-    /// Threads [default: one a core]
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    trackers: Trackers,
+    #[command(flatten)]
+    traffic: Traffic,
+    #[command(flatten)]
+    threads: Threads,
     /// No limits on the number of peers
     #[arg(long)]
     no_limits: bool,
@@ -102,17 +88,17 @@ impl Peer {
             writable: self.role == Role::Leecher,
             tcp: self.transport == Transport::Tcp,
             utp: self.transport == Transport::Utp,
-            encryption: self.encryption.into(),
+            encryption: self.traffic.encryption.into(),
             listen: listens(Transport::Tcp).or_else(|| listens(Transport::Utp)),
             rtc: listens(Transport::Rtc),
-            trackers: trackers(&self.tracker, self.no_trackers),
+            trackers: self.trackers.replacement(),
             peers: Vec::new(),
             allow_local: true,
             // Under control, it only knows whom it is told of.
             finding: finding::Settings::default(),
-            limits: (self.up, self.down),
+            limits: self.traffic.limits(),
             unlimited: self.no_limits,
-            threads: self.threads.unwrap_or_else(system::threads).max(1),
+            threads: self.threads.count(),
         }
     }
 }

@@ -13,6 +13,7 @@ use tombolo_core::metainfo::Metainfo;
 
 use super::create::Content;
 use super::failure::Failure;
+use super::flags::Version;
 use super::input;
 use super::network::Network;
 use super::trade::{self, Orders, Ready};
@@ -26,6 +27,8 @@ pub(super) struct Seed {
     /// The folder that holds the content of a .torrent
     #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
+    #[command(flatten)]
+    version: Version,
     #[command(flatten)]
     network: Network,
     /// Print JSON
@@ -60,7 +63,8 @@ impl Seed {
 
     /// The torrent of content that has none yet, and the folder it is in.
     fn make(&self, path: &Path) -> Result<(Metainfo, PathBuf), Failure> {
-        let content = Content::find(path, None)?;
+        let mut content = Content::find(path, None)?;
+        content.creator.set_version(self.version.into());
         let bytes = content.torrent(self.network.threads(), self.json)?;
         Ok((Metainfo::parse(&bytes.into())?, content.folder()))
     }

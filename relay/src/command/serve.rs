@@ -1,7 +1,7 @@
 //! `tombolo serve`: its flags, its first line, and its end.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,14 +12,12 @@ use serde_json::json;
 use tombolo_core::key::{SwarmKey, unhex};
 
 use super::failure::Failure;
+use super::flags::{Encryption, Finders, Threads};
 use super::listener::Listener;
-use super::network::Encryption;
 use super::signals::Signals;
 use super::units::parse_size;
-use super::{input, network, output};
-use crate::finding;
+use super::{input, output};
 use crate::serve::{self, Addresses, BridgePolicy, ServeConfig, Tls, TlsError};
-use crate::system;
 
 /// Seconds between announces: web peers meet through announces, so it is much shorter than native trackers' half hour.
 const INTERVAL: u64 = 120;
@@ -78,21 +76,8 @@ pub(super) struct ServeArgs {
     /// Answer a scrape that names no swarm with all of them.
     #[arg(long)]
     pub(super) full_scrape: bool,
-    /// Do not use the DHT.
-    #[arg(long)]
-    pub(super) no_dht: bool,
-    /// A node of the DHT to begin with instead of well-known ones, or `none`; may be repeated.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "no_dht")]
-    pub(super) dht_bootstrap: Vec<String>,
-    /// Do not look for peers on the local network.
-    #[arg(long)]
-    pub(super) no_lsd: bool,
-    /// The interface to look for local peers on, by its address: that of the listeners by default, if it is not loopback.
-    #[arg(long, value_name = "ADDR", conflicts_with = "no_lsd")]
-    pub(super) lsd_interface: Option<IpAddr>,
-    /// Do not ask the router for a port.
-    #[arg(long)]
-    pub(super) no_portmap: bool,
+    #[command(flatten)]
+    pub(super) finders: Finders,
     /// Talk to loopback and private addresses, and hand them out.
     #[arg(long)]
     pub(super) allow_local: bool,
@@ -111,9 +96,8 @@ pub(super) struct ServeArgs {
     /// The private key of the first certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_key: Option<PathBuf>,
-    /// Use so many threads.
-    #[arg(long, value_name = "N")]
-    pub(super) threads: Option<usize>,
+    #[command(flatten)]
+    pub(super) threads: Threads,
     /// Read further settings (`allow`, `token`, `hosts`, `origins`) from this JSON file.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -142,9 +126,9 @@ struct File {
 
 /// Runs a relay until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
-    let threads = args.threads.unwrap_or_else(system::threads).max(1);
+    let threads = args.threads.count();
     let config = configure(args, threads)?;
-    system::raise_open_files();
+    crate::system::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
@@ -199,17 +183,7 @@ fn configure(args: &ServeArgs, threads: usize) -> Result<ServeConfig, Failure> {
     let add: Result<Vec<_>, Failure> = args.add.iter().map(|name| input::read_source(name)).collect();
     let data = args.data.clone().unwrap_or_else(|| PathBuf::from("tombolo-data"));
     Ok(ServeConfig {
-        finding: finding::Settings {
-            dht: !args.no_dht,
-            bootstrap: network::bootstrap(&args.dht_bootstrap),
-            lsd: !args.no_lsd,
-            lsd_interface: args.lsd_interface,
-            portmap: !args.no_portmap,
-            allow_local: args.allow_local,
-            confined: false,
-            listening: Vec::new(),
-            state: Some(data.join("dht")),
-        },
+        finding: args.finders.settings(args.allow_local, Some(data.join("dht"))),
         data,
         listen,
         encryption: args.encryption.into(),
