@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod finding;
+pub mod journal;
 pub mod outside;
 pub mod panics;
 pub mod rtc;

@@ -131,13 +131,13 @@ impl Threads {
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Version {
     /// Make a torrent of version 1 (the default)
-    #[arg(long, group = "version")]
+    #[arg(long)]
     v1: bool,
     /// Make a torrent of version 2
-    #[arg(long, group = "version")]
+    #[arg(long, conflicts_with = "v1")]
     v2: bool,
     /// Make a torrent of both versions
-    #[arg(long, group = "version")]
+    #[arg(long, conflicts_with_all = ["v1", "v2"])]
     hybrid: bool,
 }
 

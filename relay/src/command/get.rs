@@ -8,7 +8,9 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::input;
+use super::logs::Logs;
 use super::network::Network;
+use super::settings::Config;
 use super::trade::{self, Orders};
 
 /// The arguments of `get`.
@@ -20,16 +22,21 @@ pub(super) struct Get {
     /// The folder to put the content in
     #[arg(long, default_value = ".", value_name = "DIR")]
     out: PathBuf,
-    #[command(flatten)]
-    network: Network,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
+    _config: Config,
+    #[command(flatten)]
+    logs: Logs,
 }
 
 impl Get {
     /// Runs the command.
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        self.logs.begin("warn");
         let source = input::read_source(&self.source)?;
         let settings = self.network.settings(source, self.out.clone(), true)?;
         let orders = Orders {

@@ -13,14 +13,13 @@ use tombolo_core::status::Status;
 use tombolo_core::swarm::Priority;
 
 use super::failure::Failure;
-use super::output;
 use crate::finding::{self, Finding};
-use crate::outside;
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
 use crate::storage;
 use crate::udp::Udp;
+use crate::{journal, outside};
 
 /// Links of one torrent.
 const MAX_PEERS: usize = 200;
@@ -142,7 +141,9 @@ impl Node {
 
     /// The next thing that happens.
     pub(super) async fn report(&mut self) -> Option<Report> {
-        self.reports.recv().await.map(|(_, report)| report)
+        let (torrent, report) = self.reports.recv().await?;
+        journal::report(torrent, &report);
+        Some(report)
     }
 
     /// Tells trackers, writes out what is to be remembered, ends.
@@ -183,7 +184,7 @@ async fn listeners(settings: &Settings) -> Result<(Option<TcpListener>, Option<A
             Ok(udp) => return Ok((Some(listener), Some(udp))),
             Err(_) if address.port() == 0 => listener = listen(address).await?,
             Err(failure) => {
-                output::complain(&format!("no uTP: {}", failure.message));
+                tracing::warn!(reason = failure.message, "no uTP");
                 return Ok((Some(listener), None));
             }
         }
@@ -236,6 +237,7 @@ fn config(
         disk_threads: settings.threads,
         outside: outside::Policy {
             allow_local: settings.allow_local,
+            ..outside::Policy::default()
         },
         tcp: settings.tcp,
         utp: udp.into_iter().collect(),

@@ -10,6 +10,7 @@ use tombolo_core::event::Source;
 
 use super::failure::Failure;
 use super::flags::{Threads, Trackers, Traffic};
+use super::logs::Logs;
 use super::node::Settings;
 use super::trade::{self, Orders, Ready};
 use super::{control, input};
@@ -45,6 +46,8 @@ pub(super) struct Peer {
     /// No limits on the number of peers
     #[arg(long)]
     no_limits: bool,
+    #[command(flatten)]
+    logs: Logs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -63,6 +66,7 @@ enum Transport {
 impl Peer {
     /// Runs the command.
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        self.logs.begin("warn");
         let source = input::read_source(&self.torrent)?;
         let seed = self.role == Role::Seeder;
         if seed && matches!(source, Source::Magnet(_)) {

@@ -11,7 +11,7 @@ use tombolo_core::status::{State, Status};
 
 use super::bar::Bar;
 use super::output;
-use super::units::size;
+use super::units::{duration, size};
 use crate::system::unix;
 
 /// The least time between two lines.
@@ -163,10 +163,15 @@ const fn name(state: State) -> &'static str {
 }
 
 fn describe(status: &Status) -> String {
-    format!(
-        "{}/s down, {}/s up, {} peers",
-        size(status.down),
-        size(status.up),
-        status.peers
-    )
+    let (down, up) = (size(status.down), size(status.up));
+    let text = format!("{down}/s down, {up}/s up, {} peers", status.peers);
+    // As long as it goes on as it does.
+    match status
+        .wanted
+        .saturating_sub(status.have_wanted)
+        .checked_div(status.down)
+    {
+        Some(seconds) if status.state == State::Downloading => format!("{text}, {} left", duration(seconds)),
+        _ => text,
+    }
 }

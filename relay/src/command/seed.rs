@@ -15,7 +15,9 @@ use super::create::Content;
 use super::failure::Failure;
 use super::flags::Version;
 use super::input;
+use super::logs::Logs;
 use super::network::Network;
+use super::settings::Config;
 use super::trade::{self, Orders, Ready};
 
 /// The arguments of `seed`.
@@ -29,16 +31,21 @@ pub(super) struct Seed {
     dir: PathBuf,
     #[command(flatten)]
     version: Version,
-    #[command(flatten)]
-    network: Network,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
+    _config: Config,
+    #[command(flatten)]
+    logs: Logs,
 }
 
 impl Seed {
     /// Runs the command.
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        self.logs.begin("warn");
         let path = Path::new(&self.path);
         let is_torrent = path
             .extension()

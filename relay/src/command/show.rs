@@ -143,7 +143,7 @@ impl Serialize for Path<'_> {
 
 /// A magnet link as it is printed.
 #[derive(Serialize)]
-struct Link<'a> {
+pub(super) struct Link<'a> {
     info_hash_v1: Option<String>,
     info_hash_v2: Option<String>,
     name: Option<&'a str>,
@@ -154,7 +154,8 @@ struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    fn of(magnet: &'a Magnet) -> Self {
+    /// What a link says.
+    pub(super) fn of(magnet: &'a Magnet) -> Self {
         Self {
             info_hash_v1: magnet.hashes.v1().map(|hash| hash.to_string()),
             info_hash_v2: magnet.hashes.v2().map(|hash| hash.to_string()),
@@ -199,7 +200,8 @@ fn torrent_text(metainfo: &Metainfo, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn magnet_text(magnet: &Magnet, out: &mut dyn Write) -> io::Result<()> {
+/// Writes what a link says, for people.
+pub(super) fn magnet_text(magnet: &Magnet, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", printable(magnet.name.as_deref().unwrap_or("(no name)")))?;
     hash_lines(magnet.hashes, out)?;
     for (what, urls) in [("tracker", &magnet.trackers), ("web seed", &magnet.web_seeds)] {
@@ -227,7 +229,7 @@ fn hash_lines(hashes: tombolo_core::key::InfoHashes, out: &mut dyn Write) -> io:
 }
 
 /// Text of strangers without what would move a terminal's cursor.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

@@ -17,6 +17,16 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// A time in seconds as people read it: `m:ss`, or `h:mm:ss`, or days.
+pub(super) fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60 % 60, seconds / 3600, seconds / 86_400);
+    match (days, hours) {
+        (2.., _) => format!("{days} days"),
+        (_, 0) => format!("{minutes}:{:02}", seconds % 60),
+        _ => format!("{hours}:{minutes:02}:{:02}", seconds % 60),
+    }
+}
+
 /// Reads a size in bytes, or with one of the units `KiB`, `MiB`, `GiB` and `TiB`.
 ///
 /// # Errors
@@ -57,5 +67,18 @@ mod tests {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(5 << 30), "5.0 GiB");
+    }
+
+    #[test]
+    fn times_are_written() {
+        for (seconds, text) in [
+            (0, "0:00"),
+            (65, "1:05"),
+            (3_600, "1:00:00"),
+            (100_000, "27:46:40"),
+            (200_000, "2 days"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::lookup_host;
 use tombolo_core::address::is_local;
+use tombolo_core::tracker::udp::Family;
 
 use super::Policy;
 
@@ -14,11 +15,20 @@ pub(super) async fn resolve(policy: Policy, host: &str, port: u16) -> Result<Vec
     let found: Vec<_> = lookup_host((host, port))
         .await
         .map_err(|error| reason(host, &error))?
+        .filter(|address| {
+            policy
+                .only
+                .is_none_or(|family| address.is_ipv6() == (family == Family::V6))
+        })
         .collect();
     let allowed = |address: &SocketAddr| policy.allow_local || !is_local(address.ip());
     let addresses: Vec<_> = found.iter().copied().filter(allowed).collect();
     match (found.is_empty(), addresses.is_empty()) {
-        (true, _) => Err(format!("{host} has no address")),
+        (true, _) => Err(match policy.only {
+            None => format!("{host} has no address"),
+            Some(Family::V4) => format!("{host} has no IPv4 address"),
+            Some(Family::V6) => format!("{host} has no IPv6 address"),
+        }),
         (false, true) => Err(format!("{host} is a local address, which is not allowed")),
         _ => Ok(addresses),
     }

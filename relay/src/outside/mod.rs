@@ -6,6 +6,7 @@
 mod address;
 mod datagram;
 mod fetch;
+pub mod once;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tombolo_core::event::{Action, Event, Job, Socket};
+use tombolo_core::tracker::udp::Family;
 
 pub use tombolo_core::address::is_local;
 
@@ -33,6 +35,8 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 pub struct Policy {
     /// Whether loopback and private addresses are allowed.
     pub allow_local: bool,
+    /// The only addresses used, if not both kinds are.
+    pub only: Option<Family>,
 }
 
 /// Does the tracker actions of a session.

@@ -8,11 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_tungstenite::tungstenite;
-use tombolo_core::tracker::udp::Family;
 
 use super::*;
 
-const LOCAL: Policy = Policy { allow_local: true };
+const LOCAL: Policy = Policy {
+    allow_local: true,
+    only: None,
+};
 
 fn outside(policy: Policy) -> (Outside, UnboundedReceiver<Event>) {
     let (sender, events) = unbounded_channel();
@@ -84,7 +86,7 @@ async fn http_bodies_redirections_and_failures() {
 #[tokio::test]
 async fn local_addresses_are_refused_unless_allowed() {
     let address = http(vec![]).await;
-    let (outside, mut events) = outside(Policy { allow_local: false });
+    let (outside, mut events) = outside(Policy::default());
     let url = format!("http://localhost:{}/", address.port());
     outside.perform(Action::Fetch {
         job: Job(1),

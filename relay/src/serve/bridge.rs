@@ -327,7 +327,7 @@ impl Bridge {
     /// Keeps a metainfo that came from peers or from a tab.
     pub(crate) fn keep(&self, metainfo: &Metainfo) {
         if let Err(error) = self.state.keep_metainfo(metainfo.hashes.swarms(), &metainfo.info) {
-            eprintln!("the metainfo of {} is not kept: {error}", metainfo.hashes.swarm());
+            tracing::error!(info_hash = %metainfo.hashes.swarm(), %error, "a metainfo is not kept");
         }
     }
 
@@ -408,7 +408,7 @@ impl Bridge {
 
     fn remember(&self) {
         if let Err(error) = self.state.remember(&self.remembered()) {
-            eprintln!("the swarms are not remembered: {error}");
+            tracing::error!(%error, "the swarms are not remembered");
         }
     }
 

@@ -132,7 +132,7 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 fn bind_utp(listener: &TcpListener) -> Option<Arc<Udp>> {
     let address = listener.local_addr().ok()?;
     Udp::bind(address)
-        .inspect_err(|error| eprintln!("no uTP at {address}: {error}"))
+        .inspect_err(|error| tracing::warn!(%address, %error, "no uTP"))
         .ok()
 }
 

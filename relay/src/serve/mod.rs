@@ -43,7 +43,7 @@ use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
 use crate::udp::Udp;
-use crate::{outside, storage};
+use crate::{journal, outside, storage};
 use bridge::Bridge;
 use down::Downs;
 use guard::{Gate, Guard};
@@ -224,7 +224,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
 async fn join_all(relay: &Arc<Relay>, config: &ServeConfig) {
     for source in &config.add {
         if let Err(refusal) = relay.bridge.join(source.clone(), true).await {
-            eprintln!("a torrent is not added: {}", refusal.message());
+            tracing::error!(reason = refusal.message(), "a torrent is not added");
         }
     }
     relay.bridge.restore();
@@ -294,6 +294,7 @@ fn start_shards(
         disk_threads: config.threads.max(1),
         outside: outside::Policy {
             allow_local: config.allow_local,
+            ..outside::Policy::default()
         },
         tcp: true,
         utp,
@@ -337,7 +338,8 @@ fn bridging(config: &ServeConfig, listening: &Addresses, finds: bool) -> bridge:
 
 /// Takes note of what happens in the shards.
 async fn listen_to(relay: Arc<Relay>, mut reports: Reports) {
-    while let Some((_, report)) = reports.recv().await {
+    while let Some((torrent, report)) = reports.recv().await {
+        journal::report(torrent, &report);
         if let Report::Metadata(metainfo) = report {
             let bridge = relay.bridge.clone();
             // It is written in its own time; nothing waits for it.

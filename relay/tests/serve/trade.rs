@@ -27,7 +27,10 @@ fn start(folder: &Path, name: u8) -> (Shards, Reports) {
             writable: true,
         },
         disk_threads: 1,
-        outside: outside::Policy { allow_local: true },
+        outside: outside::Policy {
+            allow_local: true,
+            ..outside::Policy::default()
+        },
         tcp: true,
         utp: Vec::new(),
         encryption: Policy::Off,

@@ -1,0 +1,90 @@
+//! What is logged: events of the program's own life to stderr, as lines of text or of JSON.
+//!
+//! Nothing that moves blocks logs. What is a secret (tokens, keys, the paths of trackers' URLs, which may have a user's pass key in them) is not
+//! logged at any level.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::bar;
+
+/// The variable that many programs take their level from; ours goes before it.
+const COMMON: &str = "RUST_LOG";
+
+/// What is written to stderr.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Logging")]
+pub(super) struct Logs {
+    /// How log lines are written to stderr
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    log: Form,
+    /// What is logged: off, error, warn, info, debug or trace, also by part, as `warn,tombolo_relay::serve=debug`
+    ///
+    /// Without it the variable RUST_LOG is looked at, and then info is logged by relays and trackers, warn by the others.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<Targets>,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Logs {
+    /// Begins to log, at this level if none is asked for. Once in a process.
+    pub(super) fn begin(&self, usual: &str) {
+        let common = || std::env::var(COMMON).ok()?.parse().ok();
+        let usual = || usual.parse().unwrap_or_default();
+        let targets = self.log_level.clone().or_else(common).unwrap_or_else(usual);
+        let layer = tracing_subscriber::fmt::layer().with_writer(Lines);
+        let registry = tracing_subscriber::registry().with(targets);
+        // Whoever has begun before has the say.
+        let _ = match self.log {
+            Form::Text => registry
+                .with(layer.with_ansi(false).with_target(io::stderr().is_terminal()))
+                .try_init(),
+            Form::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        };
+    }
+}
+
+/// Makes a writer for each line.
+struct Lines;
+
+/// A line, written whole, above the bar if there is one.
+struct Line(Vec<u8>);
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&self) -> Line {
+        Line(Vec::with_capacity(256))
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // That nobody reads it is no failure.
+        bar::aside(|| _ = io::stderr().lock().write_all(&self.0));
+    }
+}
