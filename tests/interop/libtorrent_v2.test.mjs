@@ -1,4 +1,4 @@
-// v2 and hybrid torrents (BEP 52) between our native peer and libtorrent.
+// What is particular to v2 and hybrid torrents (BEP 52) between our native peer and libtorrent, beside the matrix.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -12,13 +12,12 @@ import { create, peer } from '../browser/lib/tombolo.mjs';
 
 const FILES = { 'a/first.bin': 5 * MIB + 13, 'b.bin': MIB, 'c.bin': 16_384, 'd/e/last.bin': 3 * MIB - 1 };
 
-/** A folder of several files, and its torrent of that version. */
-async function content(t, version) {
-  const dir = folder(t, 'content');
-  for (const [path, length] of Object.entries(FILES)) write(join(dir, 'set', path), length);
-  write(join(dir, 'set', 'empty'), 0);
-  const torrent = await create(t, join(dir, 'set'), '--piece-length', '256KiB', version);
-  return { dir, torrent, link: link(torrent) };
+/** The torrent of a folder of several files, of that version. */
+function made(t, version) {
+  const set = join(folder(t, 'content'), 'set');
+  for (const [path, length] of Object.entries(FILES)) write(join(set, path), length);
+  write(join(set, 'empty'), 0);
+  return create(t, set, '--piece-length', '256KiB', version);
 }
 
 /** A link by the v2 info-hash alone. */
@@ -26,42 +25,13 @@ function link({ info_hash_v2: hash }) {
   return `magnet:?xt=urn:btmh:1220${hash}`;
 }
 
-async function same(dir, out) {
-  for (const path of Object.keys(FILES)) {
-    assert.equal(await digest(join(out, 'set', path)), await digest(join(dir, 'set', path)), path);
-  }
-}
-
 for (const version of ['--v2', '--hybrid']) {
   test(`libtorrent reads our ${version} as we do`, needs('libtorrent'), async (t) => {
-    const { torrent } = await content(t, version);
+    const torrent = await made(t, version);
     const script = 'import libtorrent as lt, sys; h = lt.torrent_info(sys.argv[1]).info_hashes(); print(h.v1 if h.has_v1() else None, h.v2)';
     const seen = execFileSync(PYTHON, ['-c', script, torrent.file], { encoding: 'utf8' }).trim();
     assert.equal(seen, `${torrent.info_hash_v1 ?? 'None'} ${torrent.info_hash_v2}`);
   });
-
-  for (const by of ['.torrent', 'btmh link']) {
-    test(`our leecher downloads ${version} from libtorrent by ${by}`, needs('libtorrent'), async (t) => {
-      const { dir, torrent, link } = await content(t, version);
-      const seeder = await libtorrent(t, { torrent: torrent.file, dir });
-      const out = folder(t, 'out');
-      const leecher = await peer(t, { role: 'leecher', torrent: by === '.torrent' ? torrent.file : link, dir: out });
-      leecher.process.send({ connect: ['127.0.0.1', seeder.port] });
-      await leecher.process.event('finished', ({ finished }) => finished);
-      await same(dir, out);
-    });
-
-    test(`libtorrent downloads ${version} from our seeder by ${by}`, needs('libtorrent'), async (t) => {
-      const { dir, torrent, link } = await content(t, version);
-      const seeder = await peer(t, { role: 'seeder', torrent: torrent.file, dir });
-      const out = folder(t, 'out');
-      const source = by === '.torrent' ? { torrent: torrent.file } : { magnet: link };
-      const leecher = await libtorrent(t, { ...source, dir: out });
-      leecher.process.send({ connect: ['127.0.0.1', seeder.port] });
-      await leecher.process.event('finished', ({ finished }) => finished);
-      await same(dir, out);
-    });
-  }
 }
 
 /** A file whose piece layer has several chunks of 512 hashes, the last with one. */

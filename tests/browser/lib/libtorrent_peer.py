@@ -8,6 +8,7 @@ The only argument is a JSON object; the answers are JSON lines on stdout:
     encryption true: RC4 alone, both ways (optional)
     trackers   list of addresses (optional)
     dht        `host:port` of the node of a DHT to begin with (optional)
+    listen     `address:port` to listen at instead of a free port of 127.0.0.1 (optional)
     lie        true: upload what is in `dir` without looking at it, whatever its hashes are (optional)
 
 First {"ready": port}, then {"done", "total", "uploaded", "peers", "state"} five times a second or more often and {"finished": true} once.
@@ -31,7 +32,7 @@ def session_for(options):
     forced = options.get("encryption", False)
     policy = lt.enc_policy.forced if forced else lt.enc_policy.enabled
     return lt.session({
-        "listen_interfaces": "127.0.0.1:0",
+        "listen_interfaces": options.get("listen", "127.0.0.1:0"),
         "enable_dht": "dht" in options,
         "dht_bootstrap_nodes": options.get("dht", ""),
         "dht_restrict_routing_ips": False,

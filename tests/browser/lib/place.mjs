@@ -11,6 +11,8 @@ export const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target');
 export const TOMBOLO = process.env.TOMBOLO_BIN ?? join(TARGET, 'debug/tombolo');
 /** The Python of the interop tests' environment. */
 export const PYTHON = process.env.TOMBOLO_PYTHON ?? join(TARGET, 'venv/bin/python');
+/** rqbit, which Debian does not have. */
+export const RQBIT = process.env.TOMBOLO_RQBIT ?? which('rqbit') ?? join(TARGET, 'tools/bin/rqbit');
 export const CHROMIUM = process.env.TOMBOLO_CHROMIUM ?? which('chromium') ?? which('chromium-browser') ?? '/usr/bin/chromium';
 /** Downloads of the tests' own, kept between runs. */
 export const CACHE = join(TARGET, 'test-cache');
@@ -38,6 +40,7 @@ const TOOLS = {
   transmission: [() => which('transmission-daemon') && which('transmission-create') && which('transmission-remote'),
     'apt-get install transmission-daemon transmission-cli'],
   libtorrent: [() => existsSync(PYTHON), 'cargo xtask test installs it with pip'],
+  rqbit: [() => existsSync(RQBIT), 'cargo xtask test builds it'],
   aria2: [() => which('aria2c'), 'apt-get install aria2'],
   ffmpeg: [() => which('ffmpeg'), 'apt-get install ffmpeg'],
   apt: [() => which('apt-get') && which('apt-cache'), 'Debian'],

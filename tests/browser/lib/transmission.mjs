@@ -19,7 +19,7 @@ export function createTorrent(path, file) {
 
 /** A daemon with nothing in it; everything that would leave loopback is off. Encryption: 0 none wanted, 1 preferred, 2 required. */
 export class Transmission {
-  static async start(t, { encryption = 0 } = {}) {
+  static async start(t, { encryption = 0, utp = false } = {}) {
     const daemon = new Transmission();
     const home = folder(t, 'transmission');
     daemon.downloads = join(home, 'downloads');
@@ -29,7 +29,7 @@ export class Transmission {
       'bind-address-ipv4': '127.0.0.1', 'bind-address-ipv6': '::1', 'peer-port': daemon.port,
       'rpc-bind-address': '127.0.0.1', 'rpc-port': daemon.rpc, 'rpc-whitelist-enabled': false, 'rpc-host-whitelist-enabled': false,
       'download-dir': daemon.downloads, 'dht-enabled': false, 'lpd-enabled': false, 'pex-enabled': false, 'port-forwarding-enabled': false,
-      'utp-enabled': false, encryption, 'cache-size-mb': 4,
+      'utp-enabled': utp, encryption, 'cache-size-mb': 4,
     }));
     daemon.process = new Process(t, 'transmission-daemon', ['--foreground', '--config-dir', home, '--log-error']);
     await until('transmission to answer', () => daemon.remote('--session-info').then(() => true, () => false));

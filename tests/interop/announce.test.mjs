@@ -1,0 +1,87 @@
+// Other clients announce to our tracker, on every face they speak, over IPv4 and IPv6: it counts them, and tells others of them.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { browser } from '../browser/lib/browser.mjs';
+import { write } from '../browser/lib/content.mjs';
+import { atEnd } from '../browser/lib/end.mjs';
+import { ROOT, TOMBOLO, folder, needs } from '../browser/lib/place.mjs';
+import { Process } from '../browser/lib/process.mjs';
+import { create } from '../browser/lib/tombolo.mjs';
+import { until } from '../browser/lib/wait.mjs';
+import { WebTorrentTab } from '../browser/lib/webtorrent.mjs';
+import { CLIENTS } from './lib/clients.mjs';
+
+const LOOPBACK = { IPv4: '127.0.0.1', IPv6: '[::1]' };
+
+/** What each client speaks. */
+const FACES = {
+  libtorrent: ['http', 'udp', 'ws'],
+  transmission: ['http', 'udp'],
+  aria2: ['http'],
+  rqbit: ['http', 'udp'],
+};
+
+/** A tracker on one address; `url(face)` is where to announce. */
+async function tracker(t, ip) {
+  const args = ['tracker', '--json', '--allow-local', '--data', folder(t, 'tracker'), '--listen', `${ip}:0`, '--udp', `${ip}:0`];
+  const process = new Process(t, TOMBOLO, args, { name: 'tracker' });
+  const { http, udp } = await process.event('ready', ({ event }) => event === 'ready');
+  return {
+    url: (face) => `${face}://${face === 'udp' ? udp : http}/announce`,
+    /** Waits until it counts a seed of that swarm. */
+    counts: (infoHash) => until('the tracker to count a seed', async () => (await scrape(`http://${http}/announce`, infoHash)).complete > 0,
+      { describe: () => scrape(`http://${http}/announce`, infoHash) }),
+  };
+}
+
+async function scrape(url, infoHash) {
+  const { stdout } = await promisify(execFile)(TOMBOLO, ['scrape', '--json', url, infoHash]);
+  return JSON.parse(stdout);
+}
+
+for (const [family, ip] of Object.entries(LOOPBACK)) {
+  for (const client of CLIENTS) {
+    for (const face of FACES[client.name]) {
+      test(`${client.name} announces over ${face} and ${family}`, needs(client.name), async (t) => {
+        const { url, counts } = await tracker(t, ip);
+        const dir = folder(t, 'content');
+        const file = write(join(dir, 'a.bin'), 100_003);
+        const torrent = await create(t, file, '--tracker', url(face));
+        const transport = face === 'ws' ? 'rtc' : 'tcp';
+        // Those that read the torrent's trackers need not be told; libtorrent's tests clear them.
+        const trackers = client.name === 'libtorrent' ? [url(face)] : [];
+        await client.start(t, { role: 'seeder', torrent: torrent.file, dir, transport, trackers, listen: `${ip}:0`, ipv6: family === 'IPv6', ip });
+        await counts(torrent.info_hash_v1);
+      });
+    }
+  }
+
+  for (const face of ['http', 'udp']) {
+    test(`npm's bittorrent-tracker announces over ${face} and ${family}`, needs('webtorrent'), async (t) => {
+      const { url, counts } = await tracker(t, ip);
+      const { default: Client } = await import(join(ROOT, 'tests/browser/node_modules/bittorrent-tracker/client.js'));
+      const infoHash = '0123456789abcdef0123456789abcdef01234567';
+      const client = new Client({ infoHash, peerId: Buffer.from('-XX0000-abcdefghijkl'), announce: [url(face)], port: 6881 });
+      atEnd(t, () => client.destroy());
+      const update = new Promise((resolve, reject) => {
+        client.once('update', resolve);
+        client.once('warning', reject);
+        client.once('error', reject);
+      });
+      client.start({ left: 0 });
+      const { complete, incomplete } = await update;
+      assert.deepEqual([complete, incomplete], [1, 0]);
+      await counts(infoHash);
+    });
+  }
+
+  test(`WebTorrent announces over ws and ${family}`, needs('chromium', 'webtorrent'), async (t) => {
+    const { url, counts } = await tracker(t, ip);
+    const tab = await WebTorrentTab.open(t, await browser(t));
+    await counts(await tab.seedNoise(100_003, url('ws')));
+  });
+}

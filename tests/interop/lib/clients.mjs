@@ -1,0 +1,124 @@
+// The native clients that ours is tried with, each behind the same few words.
+//
+// `start(t, {role, torrent | magnet, dir, transport, encrypted, peers, trackers})` starts one that seeds or fetches one torrent in `dir`, and returns
+// `{address, done(), connect?(address)}` when it can be dialled; `done()` waits until it has everything. What a client cannot do is said
+// beside it: `transports`, `encrypts`, `versions`, `dials` (by itself, whom it is told of, on loopback).
+
+import { join } from 'node:path';
+import { libtorrent } from '../../browser/lib/libtorrent.mjs';
+import { RQBIT, folder } from '../../browser/lib/place.mjs';
+import { Process } from '../../browser/lib/process.mjs';
+import { peer } from '../../browser/lib/tombolo.mjs';
+import { Transmission, freePorts } from '../../browser/lib/transmission.mjs';
+import { until } from '../../browser/lib/wait.mjs';
+
+/** Our own, the other end of everything. `encrypted`: it requires encryption. */
+export async function ours(t, { role, torrent, magnet, dir, transport = 'tcp', encrypted, trackers = [] }) {
+  const args = [...trackers.flatMap((url) => ['--tracker', url]), ...(encrypted ? ['--encryption', 'require'] : [])];
+  const started = await peer(t, { role, torrent: magnet ?? torrent, dir, transport, args });
+  return {
+    address: started.address,
+    connect: (address) => {
+      const [host, port] = address.split(':');
+      started.process.send({ connect: [host, Number(port)] });
+    },
+    done: () => started.process.event('finished', ({ finished }) => finished),
+  };
+}
+
+const VERSIONS = ['v1', 'v2', 'hybrid'];
+
+export const CLIENTS = [
+  {
+    name: 'libtorrent',
+    transports: ['tcp', 'utp'],
+    encrypts: true,
+    versions: VERSIONS,
+    dials: true,
+    async start(t, { torrent, magnet, dir, transport = 'tcp', encrypted, trackers, listen }) {
+      const started = await libtorrent(t, { torrent, magnet, dir, transport, encryption: encrypted, trackers, listen });
+      return {
+        address: started.address,
+        connect: (address) => {
+          const [host, port] = address.split(':');
+          started.process.send({ connect: [host, Number(port)] });
+        },
+        done: () => started.process.event('finished', ({ finished }) => finished),
+      };
+    },
+  },
+  {
+    name: 'transmission',
+    transports: ['tcp', 'utp'],
+    encrypts: true,
+    versions: ['v1'],
+    // Never loopback.
+    dials: false,
+    async start(t, { torrent, magnet, dir, transport = 'tcp', encrypted, trackers = [] }) {
+      const daemon = await Transmission.start(t, { encryption: encrypted ? 2 : 0, utp: transport === 'utp' });
+      await daemon.add(magnet ?? torrent, dir);
+      for (const url of trackers) await daemon.remote('--torrent', '1', '--tracker-add', url);
+      const done = () => until('transmission to complete', async () => (await daemon.percent()) === 100, { describe: () => daemon.state() });
+      return { address: daemon.address, done };
+    },
+  },
+  {
+    name: 'aria2',
+    transports: ['tcp'],
+    encrypts: true,
+    versions: ['v1'],
+    // Only whom a tracker names.
+    dials: false,
+    async start(t, { role, torrent, magnet, dir, encrypted, trackers = [], ipv6 = false }) {
+      const [port, rpc] = await freePorts(2);
+      const process = new Process(t, 'aria2c', [
+        '--no-conf', `--dir=${dir}`, `--listen-port=${port}`, '--enable-dht=false', '--enable-dht6=false', '--bt-enable-lpd=false',
+        '--enable-peer-exchange=false', `--disable-ipv6=${!ipv6}`, '--file-allocation=none', '--seed-ratio=0', '--follow-torrent=true',
+        '--enable-rpc', `--rpc-listen-port=${rpc}`, '--console-log-level=warn', '--summary-interval=0', '--quiet=false',
+        ...(role === 'seeder' ? ['--check-integrity=true', '--allow-overwrite=true'] : []),
+        ...(encrypted ? ['--bt-force-encryption=true'] : []),
+        ...(trackers.length > 0 ? [`--bt-tracker=${trackers.join(',')}`] : []),
+        magnet ?? torrent,
+      ]);
+      const status = () => ask(rpc, 'aria2.tellActive').catch(() => []);
+      // After a link's metadata it goes on under another number, so all that is active is looked at.
+      const done = () => until('aria2 to complete', async () => (await status()).some(({ seeder }) => seeder === 'true'),
+        { describe: async () => [await status(), process.tail()] });
+      await until('aria2 to start', async () => (await status()).length > 0, { describe: () => process.tail() });
+      if (role === 'seeder') await done();
+      return { address: `127.0.0.1:${port}`, done };
+    },
+  },
+  {
+    name: 'rqbit',
+    transports: ['tcp', 'utp'],
+    encrypts: false,
+    versions: ['v1'],
+    dials: true,
+    // It is told of peers when it starts.
+    knows: true,
+    async start(t, { role, torrent, magnet, dir, transport = 'tcp', peers = [], trackers = [], ip = '127.0.0.1' }) {
+      const [port, http] = await freePorts(2);
+      const home = folder(t, 'rqbit');
+      const utp = ['--experimental-enable-utp-listen', '--disable-tcp-listen', '--disable-tcp-connect'];
+      if (trackers.length > 0) throw new Error('rqbit takes trackers from the torrent');
+      const process = new Process(t, RQBIT, [
+        '--disable-dht', '--disable-lsd', '--disable-upnp-port-forward', '--listen-ip', ip, '--listen-port', String(port),
+        '--http-api-listen-addr', `127.0.0.1:${http}`, '-v', 'warn', ...(transport === 'utp' ? utp : []),
+        'download', '--output-folder', dir, ...(role === 'seeder' ? ['--overwrite'] : []),
+        ...(peers.length > 0 ? ['--initial-peers', peers.join(',')] : []), magnet ?? torrent,
+      ], { name: 'rqbit', env: { HOME: home, XDG_CACHE_HOME: home, XDG_DATA_HOME: join(home, 'data') } });
+      const stats = () => fetch(`http://127.0.0.1:${http}/torrents/0/stats/v1`).then((response) => response.json(), () => ({}));
+      const done = () => until('rqbit to complete', async () => (await stats()).finished, { describe: async () => [await stats(), process.tail()] });
+      if (role === 'seeder') await done();
+      else if (torrent) await until('rqbit to start', async () => (await stats()).state === 'live', { describe: () => process.tail() });
+      return { address: `127.0.0.1:${port}`, done };
+    },
+  },
+];
+
+async function ask(port, method) {
+  const body = JSON.stringify({ jsonrpc: '2.0', id: '1', method, params: [] });
+  const response = await fetch(`http://127.0.0.1:${port}/jsonrpc`, { method: 'POST', body });
+  return (await response.json()).result ?? [];
+}
