@@ -52,12 +52,8 @@ impl Compiler {
         if is_installed(target) {
             return Ok(Self::Own);
         }
-        if place::which("rustup").is_some() {
-            console.say(&format!("adding the target {target} with rustup"));
-            let added = command::run_bounded(&mut command::program("rustup", &["target", "add", target]), ADD_LIMIT);
-            if added.is_ok() && is_installed(target) {
-                return Ok(Self::Own);
-            }
+        if rustup_add(console, "target", target) && is_installed(target) {
+            return Ok(Self::Own);
         }
         if !has_debian() {
             // Fails without root or apt; what counts is whether the files are there afterwards.
@@ -104,15 +100,7 @@ impl Compiler {
     /// Whether the source of the standard library is there; rustup adds it where it can.
     pub(crate) fn has_source(&self, console: &Console) -> bool {
         let Self::Own = self else { return true };
-        if own_source().is_some() {
-            return true;
-        }
-        if place::which("rustup").is_some() {
-            console.say("adding the component rust-src with rustup");
-            let mut add = command::program("rustup", &["component", "add", "rust-src"]);
-            let _ = command::run_bounded(&mut add, ADD_LIMIT);
-        }
-        own_source().is_some()
+        has_source() || rustup_add(console, "component", "rust-src") && has_source()
     }
 
     /// The folder below which this compiler's output goes.
@@ -132,9 +120,23 @@ impl Compiler {
     }
 }
 
-fn own_source() -> Option<PathBuf> {
-    let sysroot = command::run_quietly(&mut command::program("rustc", &["--print", "sysroot"])).ok()?;
-    Some(Path::new(sysroot.trim()).join(SOURCE)).filter(|file| file.is_file())
+/// Lets rustup add a target or a component; false where it is not there or cannot.
+fn rustup_add(console: &Console, kind: &str, name: &str) -> bool {
+    if place::which("rustup").is_none() {
+        return false;
+    }
+    console.say(&format!("adding the {kind} {name} with rustup"));
+    command::run_bounded(&mut command::program("rustup", &[kind, "add", name]), ADD_LIMIT).is_ok()
+}
+
+/// The folder of the toolchain that started this tool.
+fn sysroot() -> Option<PathBuf> {
+    let folder = command::run_quietly(&mut command::program("rustc", &["--print", "sysroot"])).ok()?;
+    Some(folder.trim().into())
+}
+
+fn has_source() -> bool {
+    sysroot().is_some_and(|folder| folder.join(SOURCE).is_file())
 }
 
 fn is_installed(target: &str) -> bool {
@@ -181,13 +183,9 @@ fn debian_cargo(target: &str, library: &str, arguments: &[&str]) -> Command {
 
 /// `rust-lld` of the rustup toolchain, or Debian's linker.
 fn linker() -> Option<PathBuf> {
-    let sysroot = command::run_quietly(&mut command::program("rustc", &["--print", "sysroot"])).ok()?;
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let own = Path::new(sysroot.trim())
-        .join("lib/rustlib")
-        .join(host)
-        .join("bin/rust-lld");
-    if own.is_file() {
+    let own = sysroot().map(|folder| folder.join("lib/rustlib").join(host).join("bin/rust-lld"));
+    if let Some(own) = own.filter(|file| file.is_file()) {
         return Some(own);
     }
     ["wasm-ld", "wasm-ld-19", "wasm-ld-16", "wasm-ld-14"]
