@@ -5,7 +5,7 @@
 
 use crate::command;
 use crate::console::Console;
-use crate::place;
+use crate::place::{self, changed};
 use crate::setup;
 use std::path::Path;
 use std::time::SystemTime;
@@ -76,10 +76,6 @@ fn newest(folder: &Path, except: &Path) -> Option<SystemTime> {
     };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     paths.filter(|path| path != except).filter_map(|path| of(&path)).max()
-}
-
-fn changed(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|data| data.modified()).ok()
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {

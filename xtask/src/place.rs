@@ -1,6 +1,7 @@
 //! Where things are: everything is found from this crate's own folder, whatever the current directory.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
@@ -32,6 +33,11 @@ pub(crate) fn browser_tests() -> PathBuf {
 /// The Python environment of the interop tests.
 pub(crate) fn venv() -> PathBuf {
     target().join("venv")
+}
+
+/// When a file changed last; `None` if it is not there.
+pub(crate) fn changed(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|data| data.modified()).ok()
 }
 
 /// The program `name` in `PATH`.
