@@ -3,6 +3,9 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+/// The address of a peer.
+pub type Address = SocketAddr;
+
 /// Whether an address is of this machine, of a private network, or of no single machine at all: what strangers must not make us talk to.
 pub fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {

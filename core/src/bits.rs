@@ -2,6 +2,7 @@
 //!
 //! Invariant: bits at and past the length are zero, so that counts and comparisons need no mask.
 
+use crate::gather::Gather;
 use alloc::vec::Vec;
 
 /// A set of numbers below a fixed length.
@@ -73,7 +74,7 @@ impl Bits {
             .words
             .iter()
             .flat_map(|word| word.reverse_bits().to_be_bytes())
-            .collect();
+            .gather();
         bytes.truncate(self.len.div_ceil(8));
         bytes
     }

@@ -7,10 +7,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::address::Address;
 use crate::bits::Bits;
 use crate::digest::{Digests, Hashing};
 use crate::door::Greeting;
@@ -102,7 +102,7 @@ pub struct Add {
     /// Trackers instead of the torrent's own, one tier each; `None` uses its own.
     pub trackers: Option<Vec<String>>,
     /// Addresses of peers known beforehand.
-    pub peers: Vec<SocketAddr>,
+    pub peers: Vec<Address>,
     /// A priority for each file; files past its end are [`Priority::Normal`].
     pub priorities: Vec<Priority>,
 }
@@ -121,7 +121,7 @@ pub struct Opened {
     /// How it came to be.
     pub origin: Origin,
     /// The address of the other end, where there is one.
-    pub address: Option<SocketAddr>,
+    pub address: Option<Address>,
 }
 
 /// How a link came to be.
@@ -151,7 +151,7 @@ pub enum Event {
     /// Play a part of a torrent, or no longer.
     Play(Torrent, Option<Playback>),
     /// More addresses of peers.
-    Peers(Torrent, Vec<SocketAddr>),
+    Peers(Torrent, Vec<Address>),
     /// New limits on the rates of all torrents together, in bytes a second: up, down. `None` = no limit.
     Limit(Option<u64>, Option<u64>),
 
@@ -228,14 +228,14 @@ pub enum Action {
     Discard(Torrent, Piece),
 
     /// Connect to a peer and shake hands (see [`crate::door`]).
-    Dial(Dial, Torrent, SocketAddr),
+    Dial(Dial, Torrent, Address),
     /// Connect to a peer over uTP now, as it connects to us (BEP 55); answered like a dial.
-    Punch(Dial, Torrent, SocketAddr),
+    Punch(Dial, Torrent, Address),
     /// Look for peers of a torrent in the DHT and on the local network, and announce it there under each of these names. Peers come
     /// back by [`Event::Peers`], whenever and as often as any are found.
     Lookup(Torrent, Vec<SwarmKey>),
     /// A node of the DHT may be at this address.
-    Node(SocketAddr),
+    Node(Address),
     /// Close a link. What was pulled before still goes out; no event about it is expected, and any is ignored.
     Close(Link, Reason),
     /// There is something to send: pull it with [`Session::poll_frame`](crate::session::Session::poll_frame) as the

@@ -15,6 +15,9 @@ extern crate std;
 
 #[cfg(feature = "native")]
 pub mod address;
+#[cfg(not(feature = "native"))]
+#[path = "no_address.rs"]
+pub mod address;
 pub mod bencode;
 pub mod bits;
 pub mod config;
@@ -25,6 +28,8 @@ pub mod dht;
 pub mod digest;
 pub mod door;
 pub mod event;
+pub mod gather;
+pub mod host;
 pub mod key;
 pub mod layout;
 #[cfg(feature = "native")]

@@ -3,6 +3,7 @@
 //! Level 0 is the blocks' hashes; what is missing to a whole tree there is zeros. A node of a level is the hash of the two below it.
 //! Cost: one SHA-256 of 64 bytes for each node that is not all padding, and one a level for what is.
 
+use crate::gather::Gather;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
@@ -50,7 +51,7 @@ pub fn above(row: &[Hash], pad: &Hash) -> Vec<Hash> {
             [left, ..] => pair(left, pad),
             [] => *pad,
         })
-        .collect()
+        .gather()
 }
 
 /// The root that follows from a node, its place in its row, and the neighbours of all nodes on the way up.

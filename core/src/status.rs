@@ -1,8 +1,8 @@
 //! What a session shows of itself: plain numbers, taken when asked for.
 
 use alloc::string::String;
-use core::net::SocketAddr;
 
+use crate::address::Address;
 use crate::event::{Link, Transport};
 use crate::key::{InfoHashes, PeerId};
 
@@ -102,7 +102,7 @@ pub struct PeerStatus {
     /// The client's name: as it says (BEP 10), or from the peer id (BEP 20).
     pub client: String,
     /// Its address, where there is one.
-    pub address: Option<SocketAddr>,
+    pub address: Option<Address>,
     /// What carries the link.
     pub transport: Transport,
     /// Whether it says that it is a relay.

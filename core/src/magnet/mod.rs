@@ -3,13 +3,14 @@
 //! Also read are bare hashes: 40 hexadecimal or 32 base32 digits (v1), 64 hexadecimal digits (v2). Cost: O(n log n) in the link's length
 //! and in the [`MAX_SELECTED`] indices it may select.
 
+use crate::gather::Gather;
+use crate::host;
 use crate::key::{InfoHashV1, InfoHashV2, InfoHashes, hex, unhex};
 use crate::map::Set;
 use crate::percent;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::Ipv6Addr;
 use core::str::FromStr;
 
 /// One more than the highest index of a file that a link may select: as many files as a torrent may have.
@@ -210,7 +211,7 @@ fn expand(mut ranges: Vec<(u32, u32)>) -> Vec<u32> {
 /// A list without what it has twice, in order of first appearance.
 fn distinct<T: Ord + Clone>(list: Vec<T>) -> Vec<T> {
     let mut seen = Set::new();
-    list.into_iter().filter(|item| seen.insert(item.clone())).collect()
+    list.into_iter().filter(|item| seen.insert(item.clone())).gather()
 }
 
 /// What follows `magnet:?`.
@@ -292,29 +293,14 @@ impl FromStr for PeerAddress {
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().ok().filter(|&port| digits && port != 0).ok_or(())?;
         let host = match host.strip_prefix('[').map(|inner| inner.strip_suffix(']')) {
-            Some(inner) => inner.filter(|inner| inner.parse::<Ipv6Addr>().is_ok()).ok_or(())?,
-            None => Some(host).filter(|host| is_host(host)).ok_or(())?,
+            Some(inner) => inner.filter(|inner| host::is_v6(inner)).ok_or(())?,
+            None => Some(host).filter(|name| host::is_host(name)).ok_or(())?,
         };
         Ok(Self {
             host: host.to_ascii_lowercase(),
             port,
         })
     }
-}
-
-/// Whether it is a host name (RFC 1123) or an IPv4 address: one whose last label is a number must be an address.
-fn is_host(host: &str) -> bool {
-    let label = |label: &str| {
-        let allowed = label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        allowed && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    let numeric = host
-        .rsplit('.')
-        .next()
-        .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    host.len() <= 253 && host.split('.').all(label) && (!numeric || host.parse::<core::net::Ipv4Addr>().is_ok())
 }
 
 impl fmt::Display for PeerAddress {
@@ -334,7 +320,7 @@ impl fmt::Display for Magnet {
             .hashes
             .v2()
             .map(|hash| alloc::format!("xt=urn:btmh:1220{}", hex(&hash.0)));
-        let mut link: Vec<String> = v1.into_iter().chain(v2).collect();
+        let mut link: Vec<String> = v1.into_iter().chain(v2).gather();
         let mut add = |key: &str, value: &str| {
             let mut pair = [key, "="].concat();
             percent::encode(value.as_bytes(), &mut pair);
@@ -349,7 +335,7 @@ impl fmt::Display for Magnet {
                 [first, .., last] => alloc::format!("{first}-{last}"),
                 _ => run.iter().map(u32::to_string).collect(),
             });
-            link.push(["so=", &runs.collect::<Vec<_>>().join(",")].concat());
+            link.push(["so=", &runs.gather().join(",")].concat());
         }
         write!(f, "magnet:?{}", link.join("&"))
     }
@@ -378,18 +364,19 @@ impl fmt::Display for MagnetError {
             Self::HashLength { expected, received } => {
                 write!(f, "the info-hash has {received} digits, expected {expected}")
             }
+            // What is not ASCII is shown by its number: knowing which other characters can be shown takes tables.
             Self::HashDigit { expected, received } => {
                 write!(
                     f,
                     "the info-hash has '{}' in it, expected {expected}",
-                    received.escape_debug()
+                    received.escape_default()
                 )
             }
             Self::HashKind { received } => {
                 write!(
                     f,
                     "the 'btmh' hash begins with '{}', expected '1220' for SHA-256",
-                    received.escape_debug()
+                    received.escape_default()
                 )
             }
             Self::TwoHashes => f.write_str("it has two different info-hashes of one kind"),

@@ -6,6 +6,7 @@
 
 use super::{File, MetainfoError};
 use crate::bencode::Dict;
+use crate::gather::Gather;
 use crate::layout::{BLOCK, Layout, Piece};
 use crate::merkle::{self, HASH, Hash};
 use crate::wire::hashes::{self, HashRange, MAX_LENGTH};
@@ -74,7 +75,7 @@ impl Layers {
                 }),
             });
         }
-        layers.by_root = (0..layers.trees.len() as u32).collect();
+        layers.by_root = (0..layers.trees.len() as u32).gather();
         let trees = &layers.trees;
         layers.by_root.sort_by_key(|&tree| trees[tree as usize].root);
         layers
@@ -121,11 +122,11 @@ impl Layers {
         let chunks: Vec<Bytes> = (0..hashes.len())
             .step_by(size)
             .map(|from| hashes.slice(from..hashes.len().min(from + size)))
-            .collect();
+            .gather();
         let roots: Vec<Hash> = chunks
             .iter()
             .map(|chunk| merkle::root(&merkle::hashes(chunk), base, CHUNK_LEVELS))
-            .collect();
+            .gather();
         let root = match &chunks[..] {
             [only] => merkle::root(&merkle::hashes(only), base, merkle::levels(tree.pieces.into())),
             _ => merkle::root(&roots, base + CHUNK_LEVELS, merkle::levels(roots.len() as u64)),

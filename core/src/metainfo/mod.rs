@@ -19,6 +19,7 @@ pub use path::{FilePath, MAX_ELEMENT, MAX_PATH, element};
 
 use crate::bencode::{self, Dict, Value};
 use crate::digest::{Digests, Hashing};
+use crate::gather::Gather;
 use crate::key::{InfoHashV1, InfoHashV2, InfoHashes};
 use crate::layout::{Layout, Piece};
 use alloc::string::String;
@@ -207,7 +208,7 @@ impl Metainfo {
             .iter_mut()
             .filter(|file| !file.pad)
             .map(|file| &mut file.path)
-            .collect();
+            .gather();
         path::make_distinct(&mut on_disk);
         let v1 = pieces.is_some().then(|| InfoHashV1(Sha1::digest(&info).into()));
         let v2 = v2.then(|| InfoHashV2(Sha256::digest(&info).into()));

@@ -4,6 +4,7 @@
 //! the eye; every change puts `_`. Invariant of a [`FilePath`]: relative, at least one element, no element empty, `.`, `..`, over
 //! [`MAX_ELEMENT`] bytes, or with a `/`, `\`, NUL, control or invisible format character in it.
 
+use crate::gather::Gather;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -126,7 +127,7 @@ fn cut(text: &str, length: usize) -> &str {
 /// O(n log n): a file is numbered by its place, plus the count of files where that name is taken, so no name is tried for two files.
 pub(super) fn make_distinct(paths: &mut [&mut FilePath]) {
     // Sorted by elements, a path comes right before what lies inside of it.
-    let mut order: Vec<usize> = (0..paths.len()).collect();
+    let mut order: Vec<usize> = (0..paths.len()).gather();
     order.sort_unstable_by(|&a, &b| by_elements(paths[a], paths[b]).then(a.cmp(&b)));
     let mut renamed = Vec::new();
     let mut rest = &order[..];

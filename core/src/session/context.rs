@@ -1,9 +1,10 @@
 //! What all torrents of a session share: time, randomness, budgets, bans, and the queue of actions.
 
 use alloc::collections::VecDeque;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use super::sockets::Sockets;
+use crate::address::Address;
 use crate::config::Config;
 use crate::event::{Action, Dial, Job, Offer, Report, Torrent};
 use crate::key::PeerId;
@@ -141,12 +142,12 @@ impl Memory {
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
     addresses: Set<IpAddr>,
-    sockets: Set<SocketAddr>,
+    sockets: Set<Address>,
     ids: Set<PeerId>,
 }
 
 impl Bans {
-    pub(crate) fn ban(&mut self, id: PeerId, address: Option<SocketAddr>) {
+    pub(crate) fn ban(&mut self, id: PeerId, address: Option<Address>) {
         insert_bounded(&mut self.ids, id);
         match address {
             Some(address) if address.ip().is_loopback() => insert_bounded(&mut self.sockets, address),
@@ -155,11 +156,11 @@ impl Bans {
         }
     }
 
-    pub(crate) fn bans_address(&self, address: SocketAddr) -> bool {
+    pub(crate) fn bans_address(&self, address: Address) -> bool {
         self.addresses.contains(&address.ip()) || self.sockets.contains(&address)
     }
 
-    pub(crate) fn bans_peer(&self, id: PeerId, address: Option<SocketAddr>) -> bool {
+    pub(crate) fn bans_peer(&self, id: PeerId, address: Option<Address>) -> bool {
         self.ids.contains(&id) || address.is_some_and(|address| self.bans_address(address))
     }
 }

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::event::{Action, Add, Event, Link, Opened, Socket, Torrent};
+use crate::gather::Gather;
 use crate::map::{Map, Set};
 use crate::slices::Slices;
 use crate::swarm::Swarm;
@@ -160,7 +161,7 @@ impl Session {
         let Some(url) = self.cx.disconnected(socket) else {
             return;
         };
-        for torrent in self.swarms.keys().copied().collect::<Vec<_>>() {
+        for torrent in self.swarms.keys().copied().gather() {
             self.with(torrent, |swarm, cx| swarm.tracker_lost(cx, &url, why));
         }
     }

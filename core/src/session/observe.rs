@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::Session;
 use crate::bits::Bits;
 use crate::event::{Origin, Torrent};
+use crate::gather::Gather;
 use crate::key::SwarmKey;
 use crate::metainfo::Metainfo;
 use crate::status::{PeerStatus, State, Status, TrackerStatus};
@@ -68,7 +69,7 @@ impl Session {
     /// The peers of a torrent.
     pub fn peers(&mut self, now: Time, torrent: Torrent) -> Vec<PeerStatus> {
         let peers = self.swarms.get_mut(&torrent).map(|swarm| swarm.peers.values_mut());
-        peers.into_iter().flatten().map(|peer| peer_status(peer, now)).collect()
+        peers.into_iter().flatten().map(|peer| peer_status(peer, now)).gather()
     }
 
     /// The trackers of a torrent.

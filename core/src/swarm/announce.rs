@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::Swarm;
 use crate::event::{Action, Offer, Report};
+use crate::gather::Gather;
 use crate::session::context::Context;
 use crate::status::TrackerState;
 use crate::tracker::announcer::Face;
@@ -111,7 +112,7 @@ impl Swarm {
                 id: *id,
                 sdp: Sdp::new(sdp),
             })
-            .collect();
+            .gather();
         let request = AnnounceRequest {
             numwant: Some(offers.len() as u32),
             ..self.request(cx, at)
@@ -197,7 +198,7 @@ impl Swarm {
     /// The WebSocket to the tracker at `url` closed.
     pub(crate) fn tracker_lost(&mut self, cx: &mut Context, url: &str, why: &str) {
         let of_url = |at: &usize| self.announcer.trackers[*at].url == url;
-        let lost: Vec<usize> = (0..self.announcer.trackers.len()).filter(of_url).collect();
+        let lost: Vec<usize> = (0..self.announcer.trackers.len()).filter(of_url).gather();
         for at in lost {
             // A tracker that lost our socket has forgotten us.
             self.announcer.trackers[at].greeted = false;
@@ -215,7 +216,7 @@ impl Swarm {
         if let Some(warning) = reply.warning {
             cx.report(self.torrent, Report::TrackerWarning(tracker.url.clone(), warning));
         }
-        self.add_peers(cx, reply.peers);
+        self.add_announced(cx, reply.peers);
     }
 
     pub(super) fn tracker_failed(&mut self, cx: &mut Context, at: usize, failure: &Failure) {

@@ -4,11 +4,12 @@
 //! is whole again; the blocks that then differ name the culprits.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
 use sha1::{Digest, Sha1};
 
+use crate::address::Address;
 use crate::event::{Link, Transport};
+use crate::gather::Gather;
 use crate::key::PeerId;
 use crate::layout::{Block, Piece};
 use crate::map::Map;
@@ -22,9 +23,9 @@ const MAX_SUSPECT_PIECES: usize = 64;
 pub(crate) struct Source {
     pub(crate) link: Link,
     pub(crate) id: PeerId,
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) address: Option<Address>,
     /// Where it says that it listens.
-    pub(crate) listens: Option<SocketAddr>,
+    pub(crate) listens: Option<Address>,
     pub(crate) transport: Transport,
 }
 
@@ -90,7 +91,7 @@ impl Assembly {
         if !self.open.get(&piece)?.iter().all(Option::is_some) {
             return None;
         }
-        let blocks = self.open.remove(&piece)?.into_iter().flatten().collect();
+        let blocks = self.open.remove(&piece)?.into_iter().flatten().gather();
         Some(Finished { piece, blocks })
     }
 
@@ -111,7 +112,7 @@ impl Assembly {
         if senders.len() > 1 {
             self.suspects
                 .get_or_insert_with(finished.piece, Vec::new)
-                .push(finished.digests().collect());
+                .push(finished.digests().gather());
             if self.suspects.len() > MAX_SUSPECT_PIECES {
                 self.suspects.pop_first();
             }
@@ -124,7 +125,7 @@ impl Assembly {
         let Some(attempts) = self.suspects.remove(&finished.piece) else {
             return Vec::new();
         };
-        let good: Vec<_> = finished.digests().map(|(digest, _)| digest).collect();
+        let good: Vec<_> = finished.digests().map(|(digest, _)| digest).gather();
         let mut guilty: Vec<Source> = Vec::new();
         for ((sent, source), good) in attempts.iter().flat_map(|attempt| attempt.iter().zip(&good)) {
             if sent != good && !guilty.iter().any(|known| known.id == source.id) {

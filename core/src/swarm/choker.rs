@@ -4,6 +4,7 @@
 //! Uninterested peers take no slot. Partners (our own relay and tabs it serves) are always unchoked and take none
 //! either. O(candidates x log candidates) a round.
 
+use crate::gather::Gather;
 use crate::rng::Rng;
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
@@ -93,7 +94,7 @@ fn ranked<'a>(round: &Round<'a>, rng: &mut Rng, key: &dyn Fn(&Candidate) -> Opti
         }
     }
     ranked.sort_unstable_by_key(|&(rank, random, _)| (rank, random));
-    ranked.into_iter().map(|(_, _, peer)| peer).collect()
+    ranked.into_iter().map(|(_, _, peer)| peer).gather()
 }
 
 /// The key of those who are interested and need a slot.

@@ -13,6 +13,7 @@ use super::reads::Reads;
 use super::window::Window;
 use crate::bits::Bits;
 use crate::event::{Job, Mode};
+use crate::gather::Gather;
 use crate::layout::{Block, Layout, Piece, Range};
 use crate::map::Map;
 use crate::metainfo::Metainfo;
@@ -89,7 +90,7 @@ impl Content {
         self.complete = false;
         let unwanted = |open: &&OpenPiece| !open.is_complete() && !self.picker.lacks(open.piece());
         let open = self.picker.open_pieces().iter();
-        let unwanted: Vec<Piece> = open.filter(unwanted).map(OpenPiece::piece).collect();
+        let unwanted: Vec<Piece> = open.filter(unwanted).map(OpenPiece::piece).gather();
         let mut dropped = Vec::new();
         for piece in unwanted {
             self.assembly.discard(piece);

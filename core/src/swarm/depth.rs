@@ -248,8 +248,8 @@ impl Depth {
             .saturating_mul(2)
             .min(LONGEST_QUEUE.as_micros())
             .max(QUEUE.as_micros());
-        let bytes = u128::from(self.meter.rate(now)) * u128::from(span) / 1_000_000;
-        let depth = u32::try_from(bytes / u128::from(BLOCK)).unwrap_or(u32::MAX);
+        let bytes = self.meter.rate(now).saturating_mul(span) / 1_000_000;
+        let depth = u32::try_from(bytes / u64::from(BLOCK)).unwrap_or(u32::MAX);
         // The first blocks say little of the rate.
         if self.meter.total() < FIRST_BYTES {
             depth.max(START)

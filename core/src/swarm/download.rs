@@ -9,6 +9,7 @@ use super::reason::Reason;
 use super::{Content, Swarm};
 use crate::digest::Digests;
 use crate::event::{Action, Job, Link, Report};
+use crate::gather::Gather;
 use crate::layout::{BLOCK, Block, Piece, Range};
 use crate::metainfo::Verdict;
 use crate::session::context::Context;
@@ -100,7 +101,7 @@ impl Swarm {
         content
             .assembly
             .put(block, content.layout.blocks(block.piece), data, peer.source());
-        let cancel: Vec<(u32, Block)> = cancel.into_iter().map(|link| (link, block)).collect();
+        let cancel: Vec<(u32, Block)> = cancel.into_iter().map(|link| (link, block)).gather();
         if piece_complete && let Some(finished) = content.assembly.finish(block.piece) {
             let job = cx.job(self.torrent);
             cx.act(Action::Hash(
@@ -198,7 +199,7 @@ impl Swarm {
                 .values()
                 .filter(|peer| cx.bans.bans_peer(peer.id, peer.address))
                 .map(|peer| peer.link)
-                .collect();
+                .gather();
             same.into_iter().for_each(|link| self.close(cx, link, Reason::Banned));
         }
     }

@@ -10,6 +10,7 @@ use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
 use crate::event::Link;
+use crate::gather::Gather;
 use crate::key::{InfoHashV2, InfoHashes, SwarmKey};
 use crate::map::Set;
 use crate::time::{Span, Time};
@@ -187,7 +188,7 @@ impl MetadataFetch {
             .parts
             .iter()
             .flat_map(|part| part.asked.iter().map(|(by, _)| *by))
-            .collect();
+            .gather();
         senders.sort_unstable();
         senders.dedup();
         self.burnt = true;

@@ -45,11 +45,12 @@ mod upload;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
 pub use picker::Priority;
 
+use crate::address::Address;
 use crate::event::{Action, Add, Dial, Link, Mode, Opened, Origin, Report, Source, Torrent};
+use crate::gather::Gather;
 use crate::key::{InfoHashes, SwarmKey};
 use crate::layout::Piece;
 use crate::map::Map;
@@ -104,12 +105,12 @@ impl Swarm {
             Source::Metainfo(metainfo) => (metainfo.hashes, metainfo.trackers.clone(), Some(metainfo)),
             Source::Magnet(magnet) => (
                 magnet.hashes,
-                magnet.trackers.into_iter().map(|url| alloc::vec![url]).collect(),
+                magnet.trackers.into_iter().map(|url| alloc::vec![url]).gather(),
                 None,
             ),
         };
         let tiers = match add.trackers {
-            Some(urls) => urls.into_iter().map(|url| alloc::vec![url]).collect(),
+            Some(urls) => urls.into_iter().map(|url| alloc::vec![url]).gather(),
             None => own_trackers,
         };
         let mut swarm = Self {
@@ -158,7 +159,7 @@ impl Swarm {
         let layout = content.layout.clone();
         self.content = Some(content);
         cx.act(Action::Open(self.torrent, metainfo));
-        let links: Vec<Link> = self.peers.keys().copied().collect();
+        let links: Vec<Link> = self.peers.keys().copied().gather();
         for link in links {
             let Some(peer) = self.peers.get_mut(&link) else {
                 continue;
@@ -266,7 +267,7 @@ impl Swarm {
 
     /// Closes every link.
     pub(crate) fn close_all(&mut self, cx: &mut Context, reason: &Reason) {
-        let links: Vec<Link> = self.peers.keys().copied().collect();
+        let links: Vec<Link> = self.peers.keys().copied().gather();
         links.into_iter().for_each(|link| self.close(cx, link, reason.clone()));
     }
 
@@ -312,7 +313,7 @@ impl Swarm {
     }
 
     /// More addresses of peers.
-    pub(crate) fn add_peers(&mut self, cx: &mut Context, peers: Vec<SocketAddr>) {
+    pub(crate) fn add_peers(&mut self, cx: &mut Context, peers: Vec<Address>) {
         for address in peers.into_iter().filter(|address| !cx.bans.bans_address(*address)) {
             self.dialer.add(address, cx.now);
         }

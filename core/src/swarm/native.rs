@@ -4,6 +4,8 @@
 //! feature `native`, `no_native` stands in for this module.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use bytes::Bytes;
 
@@ -23,6 +25,11 @@ impl Swarm {
         } else {
             self.announce_http(cx, at);
         }
+    }
+
+    /// The addresses that a tracker named.
+    pub(super) fn add_announced(&mut self, cx: &mut Context, peers: Vec<SocketAddr>) {
+        self.add_peers(cx, peers);
     }
 
     fn announce_http(&mut self, cx: &mut Context, at: usize) {

@@ -1,8 +1,8 @@
 //! Stands in for `dialer` where the feature `native` is off: addresses are of no use to what cannot dial.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
+use crate::address::Address;
 use crate::event::{Dial, Link};
 use crate::rng::Rng;
 use crate::time::Time;
@@ -12,9 +12,9 @@ use crate::time::Time;
 pub(crate) struct Dialer(());
 
 impl Dialer {
-    pub(crate) const fn add(&mut self, _: SocketAddr, _: Time) {}
+    pub(crate) const fn add(&mut self, _: Address, _: Time) {}
 
-    pub(crate) const fn forget(&mut self, _: SocketAddr) {}
+    pub(crate) const fn forget(&mut self, _: Address) {}
 
     pub(crate) const fn known(&self) -> usize {
         0
@@ -24,13 +24,13 @@ impl Dialer {
         0
     }
 
-    pub(crate) fn choose(&mut self, _: usize, _: Time, _: &mut Rng, _: impl Fn(SocketAddr) -> u32) -> Vec<SocketAddr> {
+    pub(crate) fn choose(&mut self, _: usize, _: Time, _: &mut Rng, _: impl Fn(Address) -> u32) -> Vec<Address> {
         Vec::new()
     }
 
-    pub(crate) const fn begin(&mut self, _: Dial, _: SocketAddr) {}
+    pub(crate) const fn begin(&mut self, _: Dial, _: Address) {}
 
-    pub(crate) const fn fail(&mut self, _: Dial, _: Time) -> Option<SocketAddr> {
+    pub(crate) const fn fail(&mut self, _: Dial, _: Time) -> Option<Address> {
         None
     }
 

@@ -1,12 +1,11 @@
 //! What a tab has in the place of `find`: it has no addresses, so it neither finds nor names any.
 
-use core::net::SocketAddr;
-
 use bytes::Bytes;
 
 use super::Swarm;
 use super::peer::Peer;
 use super::reason::Reason;
+use crate::address::Address;
 use crate::config::Config;
 use crate::event::Link;
 use crate::session::context::Context;
@@ -29,7 +28,7 @@ impl Finder {
 
     pub(crate) const fn restart(&mut self, _: Time) {}
 
-    pub(crate) const fn rank(&self, _: &Config, _: SocketAddr) -> u32 {
+    pub(crate) const fn rank(&self, _: &Config, _: Address) -> u32 {
         0
     }
 }
@@ -51,9 +50,9 @@ impl Swarm {
 
     pub(super) const fn on_your_ip(&mut self, _: Link) {}
 
-    pub(super) const fn ask_for_punch(&mut self, _: &mut Context, _: SocketAddr) {}
+    pub(super) const fn ask_for_punch(&mut self, _: &mut Context, _: Address) {}
 
-    pub(super) const fn make_room(&mut self, _: &mut Context, _: Option<SocketAddr>) -> bool {
+    pub(super) const fn make_room(&mut self, _: &mut Context, _: Option<Address>) -> bool {
         false
     }
 }

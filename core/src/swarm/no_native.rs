@@ -1,6 +1,8 @@
 //! Stands in for `native` and `announce_udp` where the feature `native` is off: every other tracker fails at once.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use bytes::Bytes;
 
@@ -16,6 +18,8 @@ impl Swarm {
     pub(super) fn announce_native(&mut self, cx: &mut Context, at: usize) {
         self.tracker_failed(cx, at, &failure("a browser cannot ask this tracker"));
     }
+
+    pub(super) fn add_announced(&mut self, _: &mut Context, _: Vec<SocketAddr>) {}
 
     pub(super) const fn stop_native(_: &mut Context, _: &Tracker, _: &AnnounceRequest) {}
 

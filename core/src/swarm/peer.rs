@@ -6,9 +6,8 @@
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::assembly::Source;
 use super::depth::Depth;
@@ -16,8 +15,10 @@ use super::find::Acquaintance;
 use super::proofs::HashAsked;
 use super::rate::{Meter, STEADY};
 use super::reason::Reason;
+use crate::address::Address;
 use crate::bits::Bits;
 use crate::event::{Link, Opened, Transport};
+use crate::gather::Gather;
 use crate::key::PeerId;
 use crate::layout::{Block, Layout, Piece, Range};
 use crate::session::context::Context;
@@ -91,7 +92,7 @@ pub(crate) struct Peer {
     pub(crate) transport: Transport,
     /// The other end brought the link about.
     pub(crate) inbound: bool,
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) address: Option<Address>,
     pub(crate) opened: Time,
     pub(crate) framer: Framer,
 
@@ -148,7 +149,7 @@ pub(crate) struct Peer {
     /// The shell was told that there is something to send and has not found nothing since.
     pub(crate) flushing: bool,
 
-    control: BytesMut,
+    control: Vec<u8>,
     scratch: Vec<u8>,
     haves: VecDeque<Piece>,
 }
@@ -206,7 +207,7 @@ impl Peer {
             hungry: false,
             dirty: false,
             flushing: false,
-            control: BytesMut::new(),
+            control: Vec::new(),
             scratch: Vec::new(),
             haves: VecDeque::new(),
         }
@@ -223,8 +224,10 @@ impl Peer {
     }
 
     /// Where it says that it takes links (BEP 10): for a peer that connected to us, not the address we see.
-    pub(crate) fn listens(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::new(self.address?.ip(), self.hello.port?))
+    pub(crate) fn listens(&self) -> Option<Address> {
+        let mut address = self.address?;
+        address.set_port(self.hello.port?);
+        Some(address)
     }
 
     /// Whether it can serve a piece of which it only says so because it could fetch it from others.
@@ -359,7 +362,10 @@ impl Peer {
             self.send(&Message::Have(piece.number()));
         }
         let length = self.control.len().min(room);
-        (length > 0).then(|| self.control.split_to(length).freeze())
+        (length > 0).then(|| {
+            let rest = self.control.split_off(length);
+            core::mem::replace(&mut self.control, rest).into()
+        })
     }
 }
 
@@ -396,10 +402,7 @@ fn client_name(id: PeerId) -> String {
         .take(2)
         .map(|&digit| char::from(digit))
         .filter(char::is_ascii_alphanumeric);
-    let version = version
-        .map(|digit| alloc::format!("{digit}"))
-        .collect::<Vec<_>>()
-        .join(".");
+    let version = version.map(|digit| alloc::format!("{digit}")).gather().join(".");
     alloc::format!("{} {version}", name.unwrap_or("unknown"))
 }
 

@@ -8,6 +8,7 @@ use super::Swarm;
 use super::peer::Peer;
 use crate::bits::Bits;
 use crate::event::Link;
+use crate::gather::Gather;
 use crate::layout::Piece;
 use crate::session::context::Context;
 use crate::wire::dont_have;
@@ -143,7 +144,7 @@ fn has(peer: &Peer, index: usize) -> bool {
 /// Sends HAVE for what is new and the peer lacks; whether anything was.
 fn promise_more(peer: &mut Peer, have: &Bits) -> bool {
     let promised = peer.promised.take().unwrap_or_else(|| Bits::new(have.len()));
-    let new: Vec<usize> = have.difference(&promised).filter(|&index| !has(peer, index)).collect();
+    let new: Vec<usize> = have.difference(&promised).filter(|&index| !has(peer, index)).gather();
     let promised = peer.promised.insert(promised);
     for &index in &new {
         promised.insert(index);
@@ -159,7 +160,7 @@ fn take_back(peer: &mut Peer, have: &Bits) -> bool {
     let (Some(id), Some(promised)) = (peer.hello.ids.of(Extension::DontHave), &mut peer.promised) else {
         return false;
     };
-    let gone: Vec<usize> = promised.difference(have).collect();
+    let gone: Vec<usize> = promised.difference(have).gather();
     for &index in &gone {
         promised.remove(index);
     }

@@ -12,6 +12,7 @@ use super::reason::Reason;
 use super::{Content, Swarm};
 use crate::digest::Digests;
 use crate::event::{Link, Report};
+use crate::gather::Gather;
 use crate::layout::Piece;
 use crate::map::Map;
 use crate::merkle::{self, Hash};
@@ -215,7 +216,7 @@ impl Swarm {
         let suspects: Vec<Piece> = suspects
             .filter(|(_, suspect)| of_suspect(suspect))
             .map(|(piece, _)| *piece)
-            .collect();
+            .gather();
         let mut right = true;
         for piece in &suspects {
             right &= self.on_blocks(cx, *piece, &range, answer);
@@ -369,7 +370,7 @@ impl Swarm {
                 cx.now.since(suspect.since) >= PATIENCE || !can_prove(&self.peers, content, *piece, suspect, cx.now);
             over.then_some(*piece)
         };
-        let hopeless: Vec<Piece> = content.proofs.suspects.iter().filter_map(hopeless).collect();
+        let hopeless: Vec<Piece> = content.proofs.suspects.iter().filter_map(hopeless).gather();
         for piece in hopeless {
             let suspect = self
                 .content
@@ -417,5 +418,5 @@ fn block_requests(content: &Content, piece: Piece) -> Option<Vec<HashRange>> {
         length,
         proofs: levels - 1,
     });
-    (levels > 0).then(|| runs.collect())
+    (levels > 0).then(|| runs.gather())
 }

@@ -77,9 +77,9 @@ impl Meter {
     }
 }
 
-/// Bytes per second, of bytes in a span of micros.
-pub(super) fn per_second(bytes: u64, micros: u64) -> u64 {
-    u64::try_from(u128::from(bytes) * 1_000_000 / u128::from(micros.max(1))).unwrap_or(u64::MAX)
+/// Bytes per second, of bytes in a span of micros. Of more than 18 TB it is a lower bound: 128 bits would be a kilobyte of code.
+pub(super) const fn per_second(bytes: u64, micros: u64) -> u64 {
+    bytes.saturating_mul(1_000_000) / if micros == 0 { 1 } else { micros }
 }
 
 /// How much may be saved up while nothing is sent. Longer lets bursts through; shorter needs more wake-ups.
@@ -92,8 +92,8 @@ const BURST: Span = Span::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Limiter {
     rate: Option<u64>,
-    /// Millionths of a byte.
-    tokens: i128,
+    /// Millionths of a byte; what is beyond 9 TB is not counted.
+    tokens: i64,
     at: Time,
 }
 
@@ -125,14 +125,14 @@ impl Limiter {
             return u64::MAX;
         }
         self.fill(now);
-        u64::try_from(self.tokens.max(0) / 1_000_000).unwrap_or(u64::MAX)
+        self.tokens.max(0).unsigned_abs() / 1_000_000
     }
 
     /// Counts bytes that pass now, allowed or not.
     pub fn spend(&mut self, bytes: u64, now: Time) {
         if self.rate.is_some() {
             self.fill(now);
-            self.tokens -= i128::from(bytes) * 1_000_000;
+            self.tokens = self.tokens.saturating_sub(product(bytes, 1_000_000));
         }
     }
 
@@ -142,29 +142,31 @@ impl Limiter {
             return now;
         };
         self.fill(now);
-        let short = 1_000_000 - self.tokens;
+        let short = 1_000_000_i64.saturating_sub(self.tokens);
         if short <= 0 {
             return now;
         }
         if rate == 0 {
             return Time::NEVER;
         }
-        let micros = (short + i128::from(rate) - 1) / i128::from(rate);
-        now + Span::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+        now + Span::from_micros(short.unsigned_abs().div_ceil(rate))
     }
 
     /// A tenth of a second's worth, and no less than a byte.
-    fn most(&self) -> i128 {
-        let rate = i128::from(self.rate.unwrap_or(0));
-        (rate * i128::from(BURST.as_micros())).max(1_000_000)
+    fn most(&self) -> i64 {
+        product(self.rate.unwrap_or(0), BURST.as_micros()).max(1_000_000)
     }
 
     fn fill(&mut self, now: Time) {
         let passed = now.since(self.at).as_micros();
         self.at = self.at.max(now);
-        let gained = i128::from(self.rate.unwrap_or(0)) * i128::from(passed);
-        self.tokens = (self.tokens + gained).min(self.most());
+        let gained = product(self.rate.unwrap_or(0), passed);
+        self.tokens = self.tokens.saturating_add(gained).min(self.most());
     }
+}
+
+fn product(a: u64, b: u64) -> i64 {
+    i64::try_from(a.saturating_mul(b)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

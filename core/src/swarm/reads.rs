@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use crate::gather::Gather;
 use crate::layout::{Layout, Piece, Range};
 use crate::map::Map;
 use crate::slices::Slices;
@@ -103,7 +104,7 @@ impl Reads {
     /// The piece is no longer held.
     pub(crate) fn forget(&mut self, piece: Piece) {
         let of_piece = self.spans.from(&(piece, 0)).take_while(|((of, _), _)| *of == piece);
-        let spans: Vec<_> = of_piece.map(|(key, _)| *key).collect();
+        let spans: Vec<_> = of_piece.map(|(key, _)| *key).gather();
         for key in spans {
             self.remove(key);
         }

@@ -11,6 +11,7 @@ use super::reason::Reason;
 use super::{Content, Swarm};
 use crate::bits::Bits;
 use crate::event::{Link, Report};
+use crate::gather::Gather;
 use crate::layout::Piece;
 use crate::session::context::Context;
 use crate::wire::dont_have;
@@ -306,7 +307,7 @@ impl Swarm {
                 let metainfo = alloc::sync::Arc::new(metainfo);
                 cx.report(self.torrent, Report::Metadata(alloc::sync::Arc::clone(&metainfo)));
                 self.open(cx, metainfo);
-                let links: alloc::vec::Vec<Link> = self.peers.keys().copied().collect();
+                let links: alloc::vec::Vec<Link> = self.peers.keys().copied().gather();
                 links.into_iter().for_each(|link| self.send_hello(cx, link));
             }
             // It matches the info-hash, so no other peer has a better one.

@@ -6,6 +6,7 @@ use super::Swarm;
 use crate::bits::Bits;
 use crate::digest::Digests;
 use crate::event::{Action, Job, Report, StorageError};
+use crate::gather::Gather;
 use crate::layout::Piece;
 use crate::metainfo::Verdict;
 use crate::session::context::Context;
@@ -22,7 +23,7 @@ impl Swarm {
             .layout
             .iter()
             .filter(|piece| held.contains(piece.index()))
-            .collect();
+            .gather();
         content.unchecked = Bits::new(content.layout.pieces());
         check.difference(held).for_each(|index| {
             content.unchecked.insert(index);

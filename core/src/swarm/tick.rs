@@ -7,6 +7,7 @@ use super::choker::{self, Candidate, FastestFirst, Policy, ROUND, Round, SNUBBED
 use super::peer::Peer;
 use super::reason::Reason;
 use crate::event::{Action, Link};
+use crate::gather::Gather;
 use crate::session::context::Context;
 use crate::time::{Span, Time};
 use crate::wire::message::Message;
@@ -84,7 +85,7 @@ impl Swarm {
     }
 
     fn look_after_peers(&mut self, cx: &mut Context) {
-        let links: Vec<Link> = self.peers.keys().copied().collect();
+        let links: Vec<Link> = self.peers.keys().copied().gather();
         for link in links {
             let Some(peer) = self.peers.get_mut(&link) else {
                 continue;
@@ -203,7 +204,7 @@ impl Swarm {
             progress: peer.progress(),
             partner: false,
         };
-        self.peers.values_mut().map(candidate).collect()
+        self.peers.values_mut().map(candidate).gather()
     }
 
     fn dial(&mut self, cx: &mut Context) {

@@ -10,6 +10,7 @@ use super::reads::Lookup;
 use super::reason::Reason;
 use super::{Content, Swarm};
 use crate::event::{Action, Link};
+use crate::gather::Gather;
 use crate::layout::{Piece, Range};
 use crate::session::context::Context;
 use crate::slices::Slices;
@@ -120,7 +121,7 @@ impl Swarm {
 
     /// Refuses what waits for a piece that cannot be had any more.
     pub(super) fn refuse_waiting(&mut self, cx: &mut Context, piece: Piece) {
-        let links: Vec<Link> = self.peers.keys().copied().collect();
+        let links: Vec<Link> = self.peers.keys().copied().gather();
         for link in links {
             let Some(peer) = self.peers.get_mut(&link) else {
                 continue;

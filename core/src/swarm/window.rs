@@ -2,6 +2,7 @@
 //!
 //! Invariant: pieces are in playing order with deadlines that do not go back. O(pieces of the window) to make.
 
+use crate::gather::Gather;
 use crate::layout::{Layout, Piece};
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
@@ -46,19 +47,18 @@ impl Window {
     pub fn new(layout: &Layout, playback: &Playback, now: Time) -> Self {
         let rate = playback.rate.unwrap_or(USUAL_RATE).max(1);
         let start = playback.file.start.saturating_add(playback.position);
-        let ahead = u128::from(rate) * u128::from(AHEAD.as_micros()) / 1_000_000;
-        let ahead = u64::try_from(ahead).unwrap_or(u64::MAX).max(AHEAD_BYTES);
+        let ahead = (rate.saturating_mul(AHEAD.as_micros()) / 1_000_000).max(AHEAD_BYTES);
         let end = start.saturating_add(ahead).min(playback.file.end);
         let deadline = |piece| {
-            let before = u128::from(layout.offset(piece).saturating_sub(start)) * 1_000_000 / u128::from(rate);
-            now + Span::from_micros(u64::try_from(before).unwrap_or(u64::MAX))
+            let before = layout.offset(piece).saturating_sub(start).saturating_mul(1_000_000) / rate;
+            now + Span::from_micros(before)
         };
         Self {
             pieces: layout
                 .pieces_of(start, end)
                 .take(MOST)
                 .map(|piece| (piece, deadline(piece)))
-                .collect(),
+                .gather(),
             horizon: now + HORIZON,
         }
     }

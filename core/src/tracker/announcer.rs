@@ -11,6 +11,7 @@ use super::offers::Offers;
 use super::query::{AnnounceEvent, AnnounceReply, Failure};
 use super::udp::Connection;
 use crate::event::Job;
+use crate::gather::Gather;
 use crate::key::SwarmKey;
 use crate::session::context::Context;
 use crate::status::{TrackerState, TrackerStatus};
@@ -98,11 +99,11 @@ impl Announcer {
             cx.rng.shuffle(&mut tier);
             let number = announcer.current.len();
             let known = |url: &String| announcer.trackers.iter().any(|tracker: &Tracker| tracker.url == *url);
-            let fresh: Vec<String> = tier.into_iter().filter(|url| !known(url)).collect();
+            let fresh: Vec<String> = tier.into_iter().filter(|url| !known(url)).gather();
             let trackers: Vec<Tracker> = fresh
                 .into_iter()
                 .filter_map(|url| Tracker::new(url, number, cx.now))
-                .collect();
+                .gather();
             if !trackers.is_empty() {
                 announcer.current.push(announcer.trackers.len());
                 announcer.trackers.extend(trackers);
@@ -122,7 +123,7 @@ impl Announcer {
             let swarm = Some(swarm);
             Some(Tracker { swarm, ..twin })
         });
-        let twins: Vec<Tracker> = twins.collect();
+        let twins: Vec<Tracker> = twins.gather();
         let count = self.trackers.len();
         self.trackers.extend(twins);
         for tier in 0..tiers {
@@ -161,7 +162,7 @@ impl Announcer {
     /// begin: it would count a seed as a leecher, or the other way round.
     pub(crate) fn due(&self, now: Time, checking: bool) -> Vec<usize> {
         let due = |tracker: &Tracker| tracker.state != TrackerState::Announcing && tracker.next <= now;
-        self.active(checking).filter(|&at| due(&self.trackers[at])).collect()
+        self.active(checking).filter(|&at| due(&self.trackers[at])).gather()
     }
 
     /// The trackers that something is to be done about some time.
@@ -174,7 +175,7 @@ impl Announcer {
     /// The trackers that have not answered in time.
     pub(crate) fn overdue(&self, now: Time) -> Vec<usize> {
         let late = |&at: &usize| self.trackers[at].state == TrackerState::Announcing && self.trackers[at].next <= now;
-        self.current.iter().copied().filter(late).collect()
+        self.current.iter().copied().filter(late).gather()
     }
 
     /// When something is to be done.
@@ -247,7 +248,7 @@ impl Announcer {
         let tier = tracker.tier;
         let of_tier: Vec<usize> = (0..self.trackers.len())
             .filter(|&other| self.trackers[other].tier == tier)
-            .collect();
+            .gather();
         if let Some(place) = of_tier.iter().position(|&other| other == at) {
             self.current[tier] = of_tier[(place + 1) % of_tier.len()];
         }
@@ -270,7 +271,7 @@ impl Announcer {
 
     pub(crate) fn status(&self, now: Time) -> Vec<TrackerStatus> {
         let first = self.trackers.iter().filter(|tracker| tracker.swarm.is_none());
-        first.map(|tracker| tracker.status(now)).collect()
+        first.map(|tracker| tracker.status(now)).gather()
     }
 }
 

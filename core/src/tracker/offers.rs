@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::ws::OfferId;
 use crate::event::Offer;
+use crate::gather::Gather;
 use crate::key::{PeerId, SwarmKey};
 use crate::map::Map;
 use crate::time::{Span, Time};
@@ -87,7 +88,7 @@ impl Offers {
             ours.until = now + WAITING;
             (ours.id, ours.sdp.clone().unwrap_or_default())
         };
-        self.ours.values_mut().filter(ready).map(send).collect()
+        self.ours.values_mut().filter(ready).map(send).gather()
     }
 
     /// An offer of ours was answered by `peer`: which it is, if we wait for that.
@@ -140,14 +141,14 @@ impl Offers {
             .iter()
             .filter(|(_, ours)| ours.until <= now)
             .map(|(offer, _)| *offer)
-            .collect();
-        let waiting = late.iter().filter_map(|offer| self.finish(*offer)).collect();
+            .gather();
+        let waiting = late.iter().filter_map(|offer| self.finish(*offer)).gather();
         (late, waiting)
     }
 
     /// Every offer that is under way; none is any more.
     pub(crate) fn clear(&mut self) -> Vec<Offer> {
-        let all = self.ours.keys().chain(self.theirs.keys()).copied().collect();
+        let all = self.ours.keys().chain(self.theirs.keys()).copied().gather();
         *self = Self::default();
         all
     }

@@ -3,6 +3,7 @@
 use super::due::Tier;
 use super::{Class, Picker, RANDOM_FIRST, link_state};
 use crate::bits::Bits;
+use crate::gather::Gather;
 use crate::layout::{Block, Piece};
 use crate::rng::Rng;
 use crate::swarm::open::{ASKED_AT_MOST, OpenPiece, Source};
@@ -171,7 +172,7 @@ impl Picker {
         let Some(mut room) = self.extra_room(call) else {
             return;
         };
-        let late: Vec<u32> = self.due.busy(call.asker.now + NEAR).collect();
+        let late: Vec<u32> = self.due.busy(call.asker.now + NEAR).gather();
         for number in late {
             if room == 0 {
                 return;

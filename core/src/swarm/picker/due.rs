@@ -5,6 +5,7 @@
 //! urgent and all its missing blocks are asked for, else in neither. Every change costs O(log of the pieces with a
 //! deadline); without any, nothing.
 
+use crate::gather::Gather;
 use crate::map::{Map, Set};
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
@@ -81,7 +82,7 @@ impl Due {
     /// The pieces of the window as they are now.
     pub(super) fn window(&self) -> Vec<u32> {
         let windowed = self.entries.iter().filter(|(_, entry)| entry.window.is_some());
-        windowed.map(|(&piece, _)| piece).collect()
+        windowed.map(|(&piece, _)| piece).gather()
     }
 
     /// Sets or clears a piece's place in the window; if it says true, the caller places the piece anew. A deadline that

@@ -7,6 +7,7 @@
 //! only changes its class.
 
 use crate::bits::Bits;
+use crate::gather::Gather;
 use alloc::vec::Vec;
 
 /// How a piece stands in the order of choice.
@@ -48,8 +49,8 @@ impl Rarity {
     /// `pieces` pieces that nobody has, all of one class.
     pub(super) fn new(pieces: usize, class: Class) -> Self {
         let mut rarity = Self {
-            order: (0..pieces as u32).collect(),
-            place: (0..pieces as u32).collect(),
+            order: (0..pieces as u32).gather(),
+            place: (0..pieces as u32).gather(),
             key: alloc::vec![class as u32; pieces],
             ends: Vec::new(),
             alive: Default::default(),

@@ -5,6 +5,7 @@
 
 use super::json::{self, Json, JsonError};
 use super::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure, ScrapeCounts};
+use crate::gather::Gather;
 use crate::key::{PeerId, SwarmKey};
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -317,7 +318,7 @@ fn decode_announce<'a>(json: Json<'a>, swarm: SwarmKey) -> Result<Request<'a>, W
         let (id, sdp) = (OfferId(id?.binary()?), Sdp::decode(session?)?);
         Some(Offer { id, sdp })
     });
-    Ok(Request::Announce(request, offers.collect()))
+    Ok(Request::Announce(request, offers.gather()))
 }
 
 fn decode_answer<'a>(json: Json<'a>, swarm: SwarmKey, answer: Json<'a>) -> Result<Request<'a>, WsError> {
@@ -341,7 +342,7 @@ fn signal<'a>(json: Json<'a>, swarm: Option<SwarmKey>, session: Json<'a>) -> Res
 fn scraped(info_hash: Option<Json<'_>>) -> Vec<SwarmKey> {
     let one = info_hash.and_then(Json::binary).into_iter();
     let list = info_hash.into_iter().flat_map(Json::items).filter_map(Json::binary);
-    one.chain(list).map(SwarmKey).take(MAX_SCRAPE).collect()
+    one.chain(list).map(SwarmKey).take(MAX_SCRAPE).gather()
 }
 
 fn announced(json: Json<'_>) -> AnnounceReply {
@@ -376,7 +377,7 @@ fn counts(files: Json<'_>) -> Vec<(SwarmKey, ScrapeCounts)> {
         };
         Some((SwarmKey(key.binary()?), counts))
     });
-    files.collect()
+    files.gather()
 }
 
 /// A number cut to what 32 bits hold.
