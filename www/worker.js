@@ -1,6 +1,6 @@
 // The engine's worker: loads the wasm engine and passes messages between it and the page. What they mean, the engine knows.
 
-import init, { Engine } from './pkg/tombolo_web.js';
+import init, * as engine from './pkg/tombolo_web.js';
 import * as platform from './platform.js';
 
 /** Under way before the page has said a word. */
@@ -49,7 +49,7 @@ class ForwardedChannel {
   }
 }
 
-let engine = null;
+let running = false;
 const early = [];
 
 function forward(message) {
@@ -78,22 +78,23 @@ function receive(message) {
   else if (message.visible !== undefined) engine.visible(message.visible);
 }
 
-async function command({ command, id, ...args }) {
+function command({ command, id, ...args }) {
   try {
-    postMessage({ answer: id, value: await engine.command(command, args) });
+    engine.command(command, args, (value, error) => postMessage({ answer: id, value, error }));
   } catch (error) {
-    postMessage({ answer: id, error: error?.code ? error : { code: 'engine', message: String(error?.message ?? error) } });
+    postMessage({ answer: id, error: { code: 'engine', message: String(error?.message ?? error) } });
   }
 }
 
 onmessage = async ({ data }) => {
-  if (!data.boot) return engine ? receive(data) : early.push(data);
+  if (!data.boot) return running ? receive(data) : early.push(data);
   try {
     await init({ module_or_path: wasm });
-    const started = await Engine.start(data.boot, host);
-    postMessage({ booted: started.description });
-    engine = started.engine;
-    for (const message of early.splice(0)) receive(message);
+    engine.start(data.boot, host, description => {
+      postMessage({ booted: description });
+      running = true;
+      for (const message of early.splice(0)) receive(message);
+    });
   } catch (error) {
     postMessage({ failed: `The engine could not be started: ${error?.message ?? error}` });
   }

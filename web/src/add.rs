@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use js_sys::{Array, Uint8Array};
 use tombolo_core::event::{Add, Event, Mode, Source, Torrent};
+use tombolo_core::gather::Gather;
 use tombolo_core::key::{InfoHashes, hex};
 use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::{MAX_METAINFO, Metainfo};
@@ -14,12 +15,13 @@ use wasm_bindgen::prelude::*;
 
 use crate::boot::texts;
 use crate::create::{self, SharedFile};
-use crate::engine::{Core, Handle};
+use crate::engine::{Core, turn};
 use crate::entry::Entry;
 use crate::keep::{METAINFO, plan_of};
-use crate::platform::{Request, member, spawn, text_member};
+use crate::platform::{Request, member, text_member};
 use crate::refusal::Refusal;
 use crate::storage::Blobs;
+use crate::task::spawn;
 use crate::timeline::Moment;
 use crate::trackers::{self, Choice};
 
@@ -39,15 +41,15 @@ impl Named {
 }
 
 /// Adds what the page names; gives its number once it is in the list.
-pub(crate) async fn add(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refusal> {
-    let named = understand(handle, &member(arguments, "source")).await?;
+pub(crate) async fn add(arguments: &JsValue) -> Result<Torrent, Refusal> {
+    let named = understand(&member(arguments, "source")).await?;
     let options = member(arguments, "options");
-    let at = moment(handle, arguments);
-    let known = handle.turn(|core| core.find(named.hashes()));
+    let at = moment(arguments);
+    let known = turn(|core| core.find(named.hashes()));
     if let Some(torrent) = known {
         return Ok(torrent);
     }
-    let torrent = handle.turn(|core| {
+    let torrent = turn(|core| {
         let torrent = core.new_torrent();
         let mut entry = Entry::new(torrent, String::new(), at);
         entry.hashes = Some(named.hashes());
@@ -70,13 +72,12 @@ pub(crate) async fn add(handle: &Handle, arguments: &JsValue) -> Result<Torrent,
         core.push_snapshot(torrent);
         torrent
     });
-    let handle = handle.clone();
-    spawn(async move { begin(&handle, torrent).await });
+    spawn(async move { begin(torrent).await });
     Ok(torrent)
 }
 
 /// What the page gave: a link, a hash, a URL of a .torrent, or its bytes.
-async fn understand(handle: &Handle, source: &JsValue) -> Result<Named, Refusal> {
+async fn understand(source: &JsValue) -> Result<Named, Refusal> {
     if let Some(bytes) = source.dyn_ref::<Uint8Array>() {
         return Ok(Named::Metainfo(Box::new(Metainfo::parse(&bytes.to_vec().into())?)));
     }
@@ -87,7 +88,7 @@ async fn understand(handle: &Handle, source: &JsValue) -> Result<Named, Refusal>
     if Magnet::is_like(&text) || !is_url {
         return Ok(Named::Magnet(Magnet::parse(&text)?));
     }
-    let host = handle.turn(|core| core.host.clone());
+    let host = turn(|core| core.host.clone());
     let request = Request {
         method: "GET",
         url: &text,
@@ -103,8 +104,8 @@ async fn understand(handle: &Handle, source: &JsValue) -> Result<Named, Refusal>
 }
 
 /// Claims the torrent's folder, looks whether it is known there what it is, and tells the session.
-async fn begin(handle: &Handle, torrent: Torrent) {
-    let asked = handle.turn(|core| {
+async fn begin(torrent: Torrent) {
+    let asked = turn(|core| {
         let entry = core.torrents.get(&torrent)?;
         let needs_folder = entry.blobs.is_none();
         Some((
@@ -127,11 +128,11 @@ async fn begin(handle: &Handle, torrent: Torrent) {
         None => None,
     };
     let known = known.and_then(|bytes| Metainfo::parse_unfinished(&bytes.into()).ok());
-    handle.turn(|core| core.go_live(torrent, claim, known));
+    turn(|core| core.go_live(torrent, claim, known));
 }
 
 /// Makes a torrent of files that the page gives; gives its number at once, while they are hashed.
-pub(crate) fn seed(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refusal> {
+pub(crate) fn seed(arguments: &JsValue) -> Result<Torrent, Refusal> {
     let list = Array::from(&member(arguments, "files"));
     let (mut shared, mut total) = (Vec::new(), 0);
     let blobs = Array::new();
@@ -150,14 +151,12 @@ pub(crate) fn seed(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refu
     let options = member(arguments, "options");
     let piece = member(&options, "piece").as_f64().map(|piece| piece as u64);
     let name = text_member(&options, "name").unwrap_or_else(|| create::name(&shared));
-    let at = moment(handle, arguments);
-    let torrent = handle.turn(|core| core.list_own(name.clone(), at));
-    let handle = handle.clone();
+    let at = moment(arguments);
+    let torrent = turn(|core| core.list_own(name.clone(), at));
     spawn(async move {
-        let blob = handle.turn(|core| core.host.join_blobs(&blobs));
+        let blob = turn(|core| core.host.join_blobs(&blobs));
         let piece_length = piece.unwrap_or_else(|| create::piece_length(total));
         make(
-            &handle,
             torrent,
             Making {
                 files: shared,
@@ -172,22 +171,21 @@ pub(crate) fn seed(handle: &Handle, arguments: &JsValue) -> Result<Torrent, Refu
 }
 
 /// Fetches a file and makes a torrent of it; gives its number at once.
-pub(crate) fn fetch_and_seed(handle: &Handle, arguments: &JsValue) -> Torrent {
+pub(crate) fn fetch_and_seed(arguments: &JsValue) -> Torrent {
     let url = text_member(arguments, "url").unwrap_or_default();
     let piece = member(arguments, "piece").as_f64().map(|piece| piece as u64);
     let name = text_member(arguments, "name").unwrap_or_else(|| last_element(&url));
-    let at = moment(handle, arguments);
-    let torrent = handle.turn(|core| core.list_own(name.clone(), at));
-    let handle = handle.clone();
+    let at = moment(arguments);
+    let torrent = turn(|core| core.list_own(name.clone(), at));
     spawn(async move {
-        let host = handle.turn(|core| core.host.clone());
+        let host = turn(|core| core.host.clone());
         let blob = match host.blob(&url, |_| ()).await {
             Ok(blob) => blob,
             Err(why) => {
-                return handle.turn(|core| core.give_up(torrent, format!("The file could not be fetched: {why}.")));
+                return turn(|core| core.give_up(torrent, format!("The file could not be fetched: {why}.")));
             }
         };
-        handle.turn(|core| core.mark(torrent, Moment::FileFetched));
+        turn(|core| core.mark(torrent, Moment::FileFetched));
         let length = member(&blob, "size").as_f64().unwrap_or(0.0) as u64;
         let piece_length = piece.unwrap_or_else(|| create::piece_length(length));
         let files = vec![SharedFile {
@@ -195,7 +193,6 @@ pub(crate) fn fetch_and_seed(handle: &Handle, arguments: &JsValue) -> Torrent {
             length,
         }];
         make(
-            &handle,
             torrent,
             Making {
                 files,
@@ -218,11 +215,10 @@ struct Making {
 }
 
 /// Hashes the files and seeds them.
-async fn make(handle: &Handle, torrent: Torrent, making: Making) {
-    let host = handle.turn(|core| core.host.clone());
-    let progress = handle.clone();
+async fn make(torrent: Torrent, making: Making) {
+    let host = turn(|core| core.host.clone());
     let show = move |share: f64| {
-        progress.turn(|core| {
+        turn(|core| {
             if let Some(entry) = core.torrents.get_mut(&torrent) {
                 entry.hashed = share;
             }
@@ -233,10 +229,10 @@ async fn make(handle: &Handle, torrent: Torrent, making: Making) {
     let made = made.and_then(|info| Metainfo::from_info(info.into()).map_err(|error| error.to_string()));
     match made {
         Ok(metainfo) => {
-            handle.turn(|core| core.own_files_hashed(torrent, metainfo, making.blob));
-            begin(handle, torrent).await;
+            turn(|core| core.own_files_hashed(torrent, metainfo, making.blob));
+            begin(torrent).await;
         }
-        Err(why) => handle.turn(|core| core.give_up(torrent, format!("The files cannot be shared: {why}."))),
+        Err(why) => turn(|core| core.give_up(torrent, format!("The files cannot be shared: {why}."))),
     }
 }
 
@@ -297,7 +293,7 @@ impl Core {
         let metainfo = entry.metainfo.clone().or_else(|| known.map(Arc::new));
         let own: Vec<String> = match (&entry.magnet, &metainfo) {
             (Some(magnet), _) => magnet.trackers.clone(),
-            (None, Some(metainfo)) => metainfo.trackers.iter().flatten().cloned().collect(),
+            (None, Some(metainfo)) => metainfo.trackers.iter().flatten().cloned().gather(),
             (None, None) => Vec::new(),
         };
         let relay = self.relay.tracker();
@@ -339,9 +335,9 @@ pub(crate) fn release(claim: &JsValue) {
 }
 
 /// When the page asked, by the worker's clock.
-fn moment(handle: &Handle, arguments: &JsValue) -> f64 {
+fn moment(arguments: &JsValue) -> f64 {
     let page = member(arguments, "at").as_f64();
-    handle.turn(|core| page.map_or(core.now, |at| at - core.clock_offset()))
+    turn(|core| page.map_or(core.now, |at| at - core.clock_offset()))
 }
 
 fn shared_file(item: &JsValue) -> (SharedFile, JsValue) {

@@ -1,6 +1,7 @@
 //! What the page tells the engine when it starts it.
 
 use js_sys::Array;
+use tombolo_core::gather::Gather;
 use wasm_bindgen::JsValue;
 
 use crate::platform::{self, member, text_member};
@@ -55,7 +56,7 @@ impl Boot {
 pub(crate) fn texts(list: &JsValue) -> Vec<String> {
     let items = Array::is_array(list).then(|| Array::from(list));
     items.map_or_else(Vec::new, |items| {
-        items.iter().filter_map(|item| item.as_string()).collect()
+        items.iter().filter_map(|item| item.as_string()).gather()
     })
 }
 

@@ -2,56 +2,57 @@
 
 use js_sys::{Array, Uint8Array};
 use tombolo_core::event::{Event, Torrent};
+use tombolo_core::gather::Gather;
 use tombolo_core::swarm::Priority;
 use wasm_bindgen::prelude::*;
 
 use crate::add;
 use crate::boot;
 use crate::create;
-use crate::engine::{Core, Handle};
+use crate::engine::{Core, turn};
 use crate::platform::{Host, member, message, text_member};
 use crate::refusal::Refusal;
 use crate::snapshot::priority_of;
 use crate::storage::{Backing, Place, Task, file_name};
 
 /// Does what the page asks for; gives what it asked for.
-pub(crate) async fn run(handle: Handle, name: String, arguments: JsValue) -> Result<JsValue, Refusal> {
+pub(crate) async fn run(name: String, arguments: JsValue) -> Result<JsValue, Refusal> {
     let number = |torrent: Torrent| JsValue::from(torrent.0);
     match name.as_str() {
-        "add" => return add::add(&handle, &arguments).await.map(number),
-        "seed" => return add::seed(&handle, &arguments).map(number),
-        "fetchseed" => return Ok(number(add::fetch_and_seed(&handle, &arguments))),
+        "add" => return add::add(&arguments).await.map(number),
+        "seed" => return add::seed(&arguments).map(number),
+        "fetchseed" => return Ok(number(add::fetch_and_seed(&arguments))),
         "configure" => {
             let (up, down) = (
                 boot::rate(&member(&arguments, "up")),
                 boot::rate(&member(&arguments, "down")),
             );
-            handle.event(Event::Limit(up, down));
+            turn(|core| core.tell(Event::Limit(up, down)));
             return Ok(JsValue::UNDEFINED);
         }
         "reconnect" => {
-            handle.turn(Core::reconnect_relay);
+            turn(Core::reconnect_relay);
             return Ok(JsValue::UNDEFINED);
         }
         _ => {}
     }
     let torrent = Torrent(member(&arguments, "torrent").as_f64().unwrap_or(0.0) as u32);
-    if !handle.turn(|core| core.torrents.contains_key(&torrent)) {
+    if !turn(|core| core.torrents.contains_key(&torrent)) {
         return Err(Refusal::no_torrent());
     }
     match name.as_str() {
-        "file" => return file(&handle, torrent, file_index(&arguments)).await,
+        "file" => return file(torrent, file_index(&arguments)).await,
         "remove" => {
             let files = member(&arguments, "files").is_truthy();
-            remove(&handle, torrent, files).await;
+            remove(torrent, files).await;
         }
-        "metainfo" => return handle.turn(|core| core.torrent_file(torrent)),
-        "select" => handle.turn(|core| core.select_files(torrent, &arguments))?,
-        "priority" => handle.turn(|core| core.set_priority(torrent, &arguments))?,
-        "pause" => handle.turn(|core| core.pause(torrent, true)),
-        "resume" => handle.turn(|core| core.pause(torrent, false)),
-        "unrelay" => handle.turn(|core| core.leave_relay(torrent)),
-        "announce" => handle.turn(|core| core.announce_now(torrent)),
+        "metainfo" => return turn(|core| core.torrent_file(torrent)),
+        "select" => turn(|core| core.select_files(torrent, &arguments))?,
+        "priority" => turn(|core| core.set_priority(torrent, &arguments))?,
+        "pause" => turn(|core| core.pause(torrent, true)),
+        "resume" => turn(|core| core.pause(torrent, false)),
+        "unrelay" => turn(|core| core.leave_relay(torrent)),
+        "announce" => turn(|core| core.announce_now(torrent)),
         _ => return Err(Refusal::new("engine", format!("There is no command {name}."))),
     }
     Ok(JsValue::UNDEFINED)
@@ -133,7 +134,7 @@ impl Core {
         self.close_streams(torrent);
         self.tell(Event::Remove(torrent));
         let of = |(link, state): (&_, &crate::link::LinkState)| (state.torrent == torrent).then_some(*link);
-        let links: Vec<_> = self.links.iter().filter_map(of).collect();
+        let links: Vec<_> = self.links.iter().filter_map(of).gather();
         links.into_iter().for_each(|link| self.drop_link(link));
         self.reporter.forget(torrent);
         let mut entry = self.torrents.remove(&torrent)?;
@@ -145,15 +146,15 @@ impl Core {
     }
 }
 
-async fn remove(handle: &Handle, torrent: Torrent, files: bool) {
-    let Some(claim) = handle.turn(|core| core.forget(torrent)) else {
+async fn remove(torrent: Torrent, files: bool) {
+    let Some(claim) = turn(|core| core.forget(torrent)) else {
         return;
     };
     if files && let Ok(remove) = member(&claim, "remove").dyn_into::<js_sys::Function>() {
         let removed = remove.call0(&claim).map(js_sys::Promise::from);
         if let Ok(removed) = removed {
             // What cannot be removed now will be offered to be freed with the rest.
-            let _ = crate::platform::resolved(removed).await;
+            let _ = crate::task::resolved(removed).await;
         }
     }
     add::release(&claim);
@@ -166,14 +167,14 @@ enum Whole {
 }
 
 /// A whole verified file, without a copy where that can be.
-async fn file(handle: &Handle, torrent: Torrent, index: usize) -> Result<JsValue, Refusal> {
-    handle.turn(|core| {
+async fn file(torrent: Torrent, index: usize) -> Result<JsValue, Refusal> {
+    turn(|core| {
         let store = core.torrents.get(&torrent).and_then(|entry| entry.store.as_ref());
         if store.is_some_and(|store| !store.backing().plan().is_own(index)) {
             core.store(torrent, Task::Own(index));
         }
     });
-    match handle.turn(|core| core.whole_file(torrent, index))? {
+    match turn(|core| core.whole_file(torrent, index))? {
         Whole::Blob(blob) => Ok(blob),
         Whole::Stored(host, folder, name) => {
             let file = host.file(&folder, &name).await;

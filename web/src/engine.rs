@@ -4,8 +4,7 @@
 //! the session is performed and every link that has room is given its frames, until nothing is left. Invariant: a turn never
 //! waits and is never entered twice. Costs beside the work itself: one look at the clock.
 
-use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::cell::{Cell, RefCell, RefMut};
 
 use tombolo_core::config::Config;
 use tombolo_core::event::{Event, Link, Socket, Torrent};
@@ -32,7 +31,6 @@ const MEMORY: u64 = 64 << 20;
 
 /// All that the engine is.
 pub(crate) struct Core {
-    pub(crate) me: Weak<RefCell<Self>>,
     pub(crate) session: Session,
     pub(crate) host: Host,
     pub(crate) boot: Boot,
@@ -55,84 +53,76 @@ pub(crate) struct Core {
     due: Timer,
 }
 
-/// The engine, shared by all that may bring it news.
-#[derive(Clone)]
-pub(crate) struct Handle(Rc<RefCell<Core>>);
+thread_local! {
+    /// The engine of this worker, once it is started. Nothing drops it, so that it carries no code for that.
+    static ENGINE: Cell<Option<&'static RefCell<Core>>> = const { Cell::new(None) };
+}
 
-impl Handle {
-    /// Starts an engine.
-    pub(crate) fn start(boot: Boot, host: Host) -> Self {
-        let seed = u64::from_le_bytes(platform::random());
-        let peer_id = PeerId(peer_id(platform::random()));
-        let config = Config {
-            peer_id,
-            dials: false,
-            offers: boot.webrtc,
-            memory: MEMORY,
-            up: boot.up,
-            down: boot.down,
-            ..Config::default()
-        };
-        Self(Rc::new_cyclic(|me: &Weak<RefCell<Core>>| {
-            RefCell::new(Core {
-                me: me.clone(),
-                session: Session::new(config, seed),
-                peer_id,
-                now: platform::now(),
-                torrents: Map::new(),
-                links: Map::new(),
-                ready: Vec::new(),
-                sockets: Map::new(),
-                negotiations: Negotiations::default(),
-                relay: Relay::new(&boot, ring(me, Core::relay_due)),
-                reporter: Reporter::new(ring(me, Core::probe_due), ring(me, Core::snapshot_due)),
-                streams: Streams::default(),
-                scratch: Vec::new(),
-                next_torrent: 1,
-                next_link: 1,
-                due: ring(me, Core::session_due),
-                boot,
-                host,
-            })
-        }))
-    }
+/// Starts the engine.
+pub(crate) fn start(boot: Boot, host: Host) {
+    let seed = u64::from_le_bytes(platform::random());
+    let peer_id = PeerId(peer_id(platform::random()));
+    let config = Config {
+        peer_id,
+        dials: false,
+        offers: boot.webrtc,
+        memory: MEMORY,
+        up: boot.up,
+        down: boot.down,
+        ..Config::default()
+    };
+    let core = Core {
+        session: Session::new(config, seed),
+        peer_id,
+        now: platform::now(),
+        torrents: Map::new(),
+        links: Map::new(),
+        ready: Vec::new(),
+        sockets: Map::new(),
+        negotiations: Negotiations::default(),
+        relay: Relay::new(&boot, ring(Core::relay_due)),
+        reporter: Reporter::new(ring(Core::probe_due), ring(Core::snapshot_due)),
+        streams: Streams::default(),
+        scratch: Vec::new(),
+        next_torrent: 1,
+        next_link: 1,
+        due: ring(Core::session_due),
+        boot,
+        host,
+    };
+    ENGINE.set(Some(Box::leak(Box::new(RefCell::new(core)))));
+}
 
-    /// One turn that begins with `act`.
-    pub(crate) fn turn<R>(&self, act: impl FnOnce(&mut Core) -> R) -> R {
-        let mut core = self.0.borrow_mut();
-        core.now = platform::now();
-        let result = act(&mut core);
-        core.settle();
-        result
-    }
+/// One turn that begins with `act`.
+pub(crate) fn turn<R>(act: impl FnOnce(&mut Core) -> R) -> R {
+    let mut core = begin();
+    let result = act(&mut core);
+    end(core);
+    result
+}
 
-    /// A turn that begins with an event.
-    pub(crate) fn event(&self, event: Event) {
-        self.turn(|core| core.tell(event));
-    }
+// What all turns have in common is apart, since there is a `turn` for each thing that can happen.
+#[inline(never)]
+fn begin() -> RefMut<'static, Core> {
+    let engine = ENGINE.get();
+    let mut core = engine
+        .unwrap_or_else(|| unreachable!("nothing happens before the start"))
+        .borrow_mut();
+    core.now = platform::now();
+    core
+}
+
+#[inline(never)]
+fn end(mut core: RefMut<'static, Core>) {
+    core.settle();
 }
 
 /// A timer that makes a turn.
-fn ring(me: &Weak<RefCell<Core>>, act: fn(&mut Core)) -> Timer {
-    let me = me.clone();
-    Timer::new(move || {
-        if let Some(core) = me.upgrade() {
-            Handle(core).turn(act);
-        }
-    })
+fn ring(act: fn(&mut Core)) -> Timer {
+    Timer::new(move || turn(act))
 }
 
 impl Core {
-    /// The engine itself, for what brings news later.
-    pub(crate) fn handle(&self) -> Handle {
-        // It lives as long as the worker: nothing runs in it once it is gone.
-        Handle(
-            self.me
-                .upgrade()
-                .unwrap_or_else(|| unreachable!("the engine is running")),
-        )
-    }
-
     /// Tells the session something.
     pub(crate) fn tell(&mut self, event: Event) {
         self.session.handle(self.time(), event);

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tombolo_core::bits::Bits;
 use tombolo_core::event::{Event, StorageError, Torrent};
+use tombolo_core::gather::Gather;
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::swarm::Priority;
 use wasm_bindgen::prelude::*;
 
-use crate::engine::Core;
+use crate::engine::{Core, turn};
 use crate::entry::Entry;
-use crate::platform::{Access, Host, bytes_of, member, resolved, spawn};
+use crate::platform::{Access, Host, bytes_of, member};
 use crate::storage::{
     Backing, Disk, Extent, LIMIT, Memory, Outcome, Place, Plan, Store, Task, Trouble, file_name, storage_error,
 };
+use crate::task::{resolved, spawn};
 
 /// The .torrent in a torrent's folder: a reload needs no peer to know what it is.
 pub(crate) const METAINFO: &str = "metainfo";
@@ -77,10 +79,9 @@ impl Core {
                 .map_or(JsValue::NULL, |claim| member(claim, "folder")),
             priorities: entry.priorities.clone(),
         };
-        let handle = self.handle();
         spawn(async move {
             let ready = opening.open().await;
-            handle.turn(|core| core.storage_opened(torrent, ready));
+            turn(|core| core.storage_opened(torrent, ready));
         });
     }
 
@@ -133,21 +134,21 @@ impl Core {
         let Some(store) = self.torrents.get(&torrent).and_then(|entry| entry.store.as_ref()) else {
             return;
         };
-        let (handle, host) = (self.handle(), self.host.clone());
+        let host = self.host.clone();
         match (store.backing(), trouble) {
             (Backing::Disk(disk), Trouble::Closed(place)) => {
                 let folder = disk.folder().clone();
                 spawn(async move {
                     let opened = host.open(&folder, &file_name(place)).await;
                     let opened = opened.map_err(|error| storage_error(&error));
-                    handle.turn(|core| core.file_opened(torrent, place, opened));
+                    turn(|core| core.file_opened(torrent, place, opened));
                 });
             }
             (Backing::Blobs(blobs), Trouble::Unread(part)) => {
                 let (blob, bounds) = (blobs.blob().clone(), blobs.bounds(part));
                 spawn(async move {
                     let bytes = read_blob(&blob, bounds).await.map(Bytes::from);
-                    handle.turn(|core| core.part_read(torrent, part, bytes));
+                    turn(|core| core.part_read(torrent, part, bytes));
                 });
             }
             _ => {}
@@ -183,7 +184,7 @@ impl Core {
         entry.priorities.clone_from(&priorities);
         if let Some(claim) = &entry.folder {
             let (host, folder) = (self.host.clone(), member(claim, "folder"));
-            let bytes: Vec<u8> = priorities.iter().map(|priority| *priority as u8).collect();
+            let bytes: Vec<u8> = priorities.iter().map(|priority| *priority as u8).gather();
             spawn(async move {
                 // Not kept, everything is wanted after a reload; nothing is lost.
                 let _ = host.write_file(&folder, PRIORITIES, &bytes).await;
@@ -191,7 +192,7 @@ impl Core {
         }
         let wanted: Vec<usize> = (0..priorities.len())
             .filter(|file| entry.priority(*file) != Priority::Skip)
-            .collect();
+            .gather();
         self.tell(Event::Select(torrent, priorities));
         for file in wanted {
             let store = self.torrents.get(&torrent).and_then(|entry| entry.store.as_ref());
@@ -209,7 +210,7 @@ impl Opening {
         }
         let stored = self.host.read_file(&self.folder, PRIORITIES).await;
         let stored = stored.filter(|bytes| self.priorities.is_empty() && bytes.len() == self.metainfo.files.len());
-        let restored = stored.map(|bytes| bytes.into_iter().map(priority).collect::<Vec<_>>());
+        let restored = stored.map(|bytes| bytes.into_iter().map(priority).gather());
         match self.on_disk(restored.as_ref().unwrap_or(&self.priorities)).await {
             Ok(disk) => Ready {
                 backing: Backing::Disk(disk),
@@ -226,9 +227,9 @@ impl Opening {
         let wanted: Vec<usize> = (0..files.len())
             .filter(is_wanted)
             .filter(|file| !files[*file].pad)
-            .collect();
-        let known: Vec<usize> = (0..files.len()).filter(|file| disk.plan().is_own(*file)).collect();
-        let mut open: Vec<usize> = wanted.into_iter().chain(known).collect();
+            .gather();
+        let known: Vec<usize> = (0..files.len()).filter(|file| disk.plan().is_own(*file)).gather();
+        let mut open: Vec<usize> = wanted.into_iter().chain(known).gather();
         open.sort_unstable();
         open.dedup();
         for file in open.into_iter().take(OPEN_AHEAD) {
@@ -267,7 +268,7 @@ fn select_only(entry: &Entry, metainfo: &Metainfo) -> Option<Vec<Priority>> {
     }
     let chosen = |file: usize| only.iter().any(|index| *index as usize == file);
     let priority = |file| if chosen(file) { Priority::Normal } else { Priority::Skip };
-    Some((0..metainfo.files.len()).map(priority).collect())
+    Some((0..metainfo.files.len()).map(priority).gather())
 }
 
 /// Where the bytes of a torrent lie.
@@ -277,7 +278,7 @@ pub(crate) fn plan_of(metainfo: &Metainfo) -> Plan {
         length: file.length,
         pad: file.pad,
     });
-    Plan::new(metainfo.layout.clone(), extents.collect())
+    Plan::new(metainfo.layout.clone(), extents.gather())
 }
 
 /// The least .torrent with this info dictionary.

@@ -1,8 +1,8 @@
 //! The browser peer: the whole engine, which runs in one dedicated worker of the page.
 //!
 //! The protocol is `tombolo-core`'s alone; this crate performs its actions with what a worker has: WebSockets, data channels
-//! that the page transfers, `fetch`, and synchronous files in the origin's private file system. [`Engine`] is what `worker.js`
-//! holds; everything that happens goes through [`engine::Handle::turn`].
+//! that the page transfers, `fetch`, and synchronous files in the origin's private file system. There is one engine a worker, and the
+//! functions here are what `worker.js` calls of it; everything that happens goes through [`engine::turn`].
 
 mod add;
 mod base64;
@@ -25,89 +25,97 @@ mod snapshot;
 mod socket;
 mod storage;
 mod stream;
+mod task;
 mod timeline;
 mod trackers;
 
-use js_sys::{Object, Promise};
+use js_sys::{Function, Object};
 use sha1::{Digest, Sha1};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 use web_sys::RtcDataChannel;
 
 use crate::boot::Boot;
-use crate::engine::Handle;
+use crate::engine::turn;
 use crate::platform::{Host, set_member};
+use crate::task::spawn;
 
-/// The engine, as the worker's script holds it.
+/// Starts the engine with what the page says of itself; `started` is called with its description.
 #[wasm_bindgen]
-#[allow(missing_debug_implementations)]
-pub struct Engine {
-    handle: Handle,
-}
-
-#[wasm_bindgen]
-impl Engine {
-    /// Starts the engine with what the page says of itself; resolves with `{engine, description}`.
-    pub async fn start(boot: JsValue, host: Host) -> JsValue {
+pub fn start(boot: JsValue, host: Host, started: Function) {
+    spawn(async move {
         let opfs = host.has_storage().await;
-        let handle = Handle::start(Boot::read(&boot), host);
-        handle.turn(|core| {
+        engine::start(Boot::read(&boot), host);
+        turn(|core| {
             core.poll_relay();
             core.schedule_relay();
             core.report_relay();
             core.report_usage();
         });
-        let description = Object::new();
-        set_member(&description, "version", &env!("CARGO_PKG_VERSION").into());
-        set_member(&description, "opfs", &opfs.into());
-        let limit = if opfs {
-            JsValue::NULL
-        } else {
-            JsValue::from_f64(storage::LIMIT as f64)
+        // It does not throw.
+        let _ = started.call1(&JsValue::NULL, &description(opfs));
+    });
+}
+
+fn description(opfs: bool) -> Object {
+    let description = Object::new();
+    set_member(&description, "version", &env!("CARGO_PKG_VERSION").into());
+    set_member(&description, "opfs", &opfs.into());
+    let limit = if opfs {
+        JsValue::NULL
+    } else {
+        JsValue::from_f64(storage::LIMIT as f64)
+    };
+    set_member(&description, "limit", &limit);
+    description
+}
+
+/// Does what the page asks for; `answer` is called with the value, or else with null and `{code, message, details}`.
+#[wasm_bindgen]
+pub fn command(name: String, arguments: JsValue, answer: Function) {
+    spawn(async move {
+        let (value, refusal) = match command::run(name, arguments).await {
+            Ok(value) => (value, JsValue::UNDEFINED),
+            Err(refusal) => (JsValue::NULL, refusal.into()),
         };
-        set_member(&description, "limit", &limit);
-        let started = Object::new();
-        set_member(&started, "description", &description);
-        set_member(&started, "engine", &Self { handle }.into());
-        started.into()
-    }
+        // It does not throw.
+        let _ = answer.call2(&JsValue::NULL, &value, &refusal);
+    });
+}
 
-    /// Does what the page asks for; rejects with `{code, message, details}`.
-    pub fn command(&self, name: String, arguments: JsValue) -> Promise {
-        let handle = self.handle.clone();
-        future_to_promise(async move { command::run(handle, name, arguments).await.map_err(JsValue::from) })
-    }
+/// The page transferred a data channel.
+#[wasm_bindgen]
+pub fn channel(offer: u32, channel: JsValue) {
+    // Or something that looks like one, where the page forwards messages.
+    let channel: RtcDataChannel = channel.unchecked_into();
+    turn(|core| core.add_channel(offer, channel));
+}
 
-    /// The page transferred a data channel.
-    pub fn channel(&self, offer: u32, channel: JsValue) {
-        // Or something that looks like one, where the page forwards messages.
-        let channel: RtcDataChannel = channel.unchecked_into();
-        self.handle.turn(|core| core.add_channel(offer, channel));
-    }
+/// The page described its end of a connection.
+#[wasm_bindgen]
+pub fn described(offer: u32, description: String) {
+    turn(|core| core.described(offer, description));
+}
 
-    /// The page described its end of a connection.
-    pub fn described(&self, offer: u32, description: String) {
-        self.handle.turn(|core| core.described(offer, description));
-    }
+/// The page could not make a connection, or lost it.
+#[wasm_bindgen]
+pub fn unconnected(offer: u32) {
+    turn(|core| core.unconnected(offer));
+}
 
-    /// The page could not make a connection, or lost it.
-    pub fn unconnected(&self, offer: u32) {
-        self.handle.turn(|core| core.unconnected(offer));
-    }
+/// The service worker wants to read a file.
+#[wasm_bindgen]
+pub fn stream(request: JsValue) {
+    turn(|core| core.open_stream(&request));
+}
 
-    /// The service worker wants to read a file.
-    pub fn stream(&self, request: JsValue) {
-        self.handle.turn(|core| core.open_stream(&request));
-    }
-
-    /// The page was shown or hidden.
-    pub fn visible(&self, visible: bool) {
-        self.handle.turn(|core| {
-            core.reporter.visible = visible;
-            core.relay.visible = visible;
-            core.schedule_relay();
-        });
-    }
+/// The page was shown or hidden.
+#[wasm_bindgen]
+pub fn visible(visible: bool) {
+    turn(|core| {
+        core.reporter.visible = visible;
+        core.relay.visible = visible;
+        core.schedule_relay();
+    });
 }
 
 /// SHA-1 where the browser has none to give.

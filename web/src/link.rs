@@ -15,9 +15,10 @@ use web_sys::{
     BinaryType, CloseEvent, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType, WebSocket,
 };
 
-use crate::engine::{Core, Handle};
+use crate::engine::{Core, turn};
 use crate::entry::Entry;
-use crate::platform::{self, Body, Claim, Timer, bytes_of, spawn};
+use crate::platform::{self, Body, Claim, Timer, bytes_of};
+use crate::task::spawn;
 
 /// How much may wait in the browser, in bytes: some round trips' worth, so that the wire never runs dry between two wake-ups.
 const HIGH_WATER: u32 = 512 << 10;
@@ -127,12 +128,11 @@ impl Core {
         }
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
         channel.set_buffered_amount_low_threshold(LOW_WATER);
-        let handle = self.handle();
         let callbacks = ChannelCallbacks {
-            message: on_message(handle.clone(), link),
-            open: turn_on(handle.clone(), move |core| core.greet(link)),
-            close: turn_on(handle.clone(), move |core| core.lost(link)),
-            low: turn_on(handle, move |core| core.has_room(link)),
+            message: on_message(link),
+            open: turn_on(move |core| core.greet(link)),
+            close: turn_on(move |core| core.lost(link)),
+            low: turn_on(move |core| core.has_room(link)),
         };
         channel.set_onmessage(Some(callbacks.message.as_ref().unchecked_ref()));
         channel.set_onopen(Some(callbacks.open.as_ref().unchecked_ref()));
@@ -158,21 +158,18 @@ impl Core {
         let socket = WebSocket::new(&url).ok()?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let link = self.new_link();
-        let handle = self.handle();
         let down = claim.map(|claim| {
-            let (chunks, ended) = (handle.clone(), handle.clone());
-            let chunk = move |bytes: Uint8Array| chunks.turn(|core| core.received(link, bytes.to_vec().into()));
-            let url = url.replacen("ws", "http", 1);
-            let end = move || ended.turn(|core| core.body_ended(link));
+            let chunk = move |bytes: Uint8Array| turn(|core| core.received(link, bytes.to_vec().into()));
+            let url = format!("http{}", url.strip_prefix("ws").unwrap_or(&url));
+            let end = move || turn(|core| core.body_ended(link));
             self.host.body(claim, &url, chunk, end)
         });
         let callbacks = WireCallbacks {
-            message: on_message(handle.clone(), link),
-            open: turn_on(handle.clone(), move |core| core.wire_opened(torrent, link)),
+            message: on_message(link),
+            open: turn_on(move |core| core.wire_opened(torrent, link)),
             close: {
-                let handle = handle.clone();
                 Closure::new(move |event: CloseEvent| {
-                    handle.turn(|core| {
+                    turn(|core| {
                         core.wire_closed(torrent, link, event.code(), &event.reason());
                         core.lost(link);
                     });
@@ -185,7 +182,7 @@ impl Core {
         let pipe = Pipe::Wire {
             socket,
             _down: down,
-            poll: Timer::new(move || handle.turn(|core| core.wire_poll(link))),
+            poll: Timer::new(move || turn(|core| core.wire_poll(link))),
             _callbacks: callbacks,
         };
         self.insert_link(link, torrent, Origin::Chosen, pipe, WIRE_MESSAGE);
@@ -370,7 +367,7 @@ impl Core {
 }
 
 /// The callback for a transport's messages.
-fn on_message(handle: Handle, link: Link) -> Closure<dyn FnMut(MessageEvent)> {
+fn on_message(link: Link) -> Closure<dyn FnMut(MessageEvent)> {
     Closure::new(move |event: MessageEvent| {
         let data = event.data();
         // Text is not the peer wire protocol; no peer sends it.
@@ -378,12 +375,12 @@ fn on_message(handle: Handle, link: Link) -> Closure<dyn FnMut(MessageEvent)> {
             return;
         }
         if let Some(bytes) = bytes_of(&data) {
-            handle.turn(|core| core.received(link, bytes.into()));
+            turn(|core| core.received(link, bytes.into()));
         }
     })
 }
 
 /// A callback that makes a turn.
-fn turn_on(handle: Handle, mut act: impl FnMut(&mut Core) + 'static) -> Closure<dyn FnMut()> {
-    Closure::new(move || handle.turn(&mut act))
+fn turn_on(mut act: impl FnMut(&mut Core) + 'static) -> Closure<dyn FnMut()> {
+    Closure::new(move || turn(&mut act))
 }

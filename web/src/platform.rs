@@ -1,10 +1,11 @@
 //! The browser, as far as `web-sys` is not the simplest way to it: what `worker.js` hands the engine, and the worker's globals.
 
-use std::pin::Pin;
+use tombolo_core::gather::Gather;
 
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use crate::task::resolved;
 
 #[wasm_bindgen]
 extern "C" {
@@ -158,17 +159,6 @@ pub(crate) fn message(error: &JsValue) -> String {
         .unwrap_or_else(|| String::from("unknown error"))
 }
 
-/// Lets a future run. Boxed, so that what drives it is downloaded once and not once for each future.
-pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
-    let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
-    spawn_local(future);
-}
-
-/// Waits for a promise.
-pub(crate) async fn resolved(promise: Promise) -> Result<JsValue, JsValue> {
-    JsFuture::from(promise).await
-}
-
 /// What a server answered.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -264,7 +254,7 @@ impl Host {
     pub(crate) async fn names(&self, folder: &JsValue) -> Vec<String> {
         let names = resolved(self.list_names(folder)).await.map(|names| Array::from(&names));
         let names = names.unwrap_or_default();
-        names.iter().filter_map(|name| name.as_string()).collect()
+        names.iter().filter_map(|name| name.as_string()).gather()
     }
 
     /// Leave to keep a body open; none where too many are open.

@@ -4,14 +4,16 @@
 //! [`crate::snapshot`]) at most four times a second while the page is visible. Between two pushes nothing is computed.
 
 use tombolo_core::event::{Link, Opened, Report, StorageError, Torrent, Transport};
+use tombolo_core::gather::Gather;
 use tombolo_core::key::hex;
 use tombolo_core::map::Map;
 
 use crate::engine::Core;
 use crate::entry::{Entry, Notice};
 use crate::json;
-use crate::platform::{Timer, spawn};
+use crate::platform::Timer;
 use crate::snapshot::Pushed;
+use crate::task::spawn;
 use crate::timeline::Moment;
 
 /// The least time between two pushes of counters, in ms: the page promises that they are at most 100 ms old.
@@ -217,14 +219,14 @@ impl Core {
     /// It is time to push counters.
     pub(crate) fn probe_due(&mut self) {
         self.reporter.probe.rung();
-        let torrents: Vec<Torrent> = self.torrents.keys().copied().collect();
+        let torrents: Vec<Torrent> = self.torrents.keys().copied().gather();
         torrents.into_iter().for_each(|torrent| self.push_probe(torrent));
     }
 
     /// It is time to push snapshots.
     pub(crate) fn snapshot_due(&mut self) {
         self.reporter.snapshot.rung();
-        let torrents: Vec<Torrent> = self.torrents.keys().copied().collect();
+        let torrents: Vec<Torrent> = self.torrents.keys().copied().gather();
         torrents.into_iter().for_each(|torrent| self.push_snapshot(torrent));
     }
 

@@ -2,6 +2,7 @@
 
 use js_sys::{Object, Uint8Array, Uint16Array};
 use tombolo_core::event::{Torrent, Transport};
+use tombolo_core::gather::Gather;
 use tombolo_core::key::hex;
 use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::Metainfo;
@@ -140,7 +141,7 @@ impl Core {
             .files
             .iter()
             .map(|file| done(file.offset, file.offset + file.length))
-            .collect()
+            .gather()
     }
 }
 
@@ -196,7 +197,7 @@ impl View<'_> {
         magnet.peers.clear();
         magnet.select_only = None;
         if let Some(metainfo) = self.entry.metainfo.as_ref().filter(|_| magnet.trackers.is_empty()) {
-            magnet.trackers = metainfo.trackers.iter().flatten().cloned().collect();
+            magnet.trackers = metainfo.trackers.iter().flatten().cloned().gather();
         }
         for tracker in self.trackers {
             if !magnet.trackers.contains(&tracker.url) {

@@ -4,8 +4,9 @@ use tombolo_core::event::{Event, Socket};
 use wasm_bindgen::prelude::*;
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
-use crate::engine::Core;
-use crate::platform::{message, spawn};
+use crate::engine::{Core, turn};
+use crate::platform::message;
+use crate::task::spawn;
 
 /// A tracker's WebSocket with its callbacks.
 pub(crate) struct TrackerSocket {
@@ -24,21 +25,16 @@ impl Core {
     }
 
     fn listen_to_tracker(&mut self, socket: Socket, web_socket: WebSocket) {
-        let handle = self.handle();
-        let open = {
-            let handle = handle.clone();
-            Closure::<dyn FnMut()>::new(move || handle.event(Event::Connected(socket)))
-        };
+        let open = Closure::<dyn FnMut()>::new(move || turn(|core| core.tell(Event::Connected(socket))));
         let message = {
-            let handle = handle.clone();
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
                 if let Some(text) = event.data().as_string() {
-                    handle.event(Event::Text(socket, text));
+                    turn(|core| core.tell(Event::Text(socket, text)));
                 }
             })
         };
         let close = Closure::<dyn FnMut(CloseEvent)>::new(move |event: CloseEvent| {
-            handle.turn(|core| core.tracker_closed(socket, &event));
+            turn(|core| core.tracker_closed(socket, &event));
         });
         web_socket.set_onopen(Some(open.as_ref().unchecked_ref()));
         web_socket.set_onmessage(Some(message.as_ref().unchecked_ref()));

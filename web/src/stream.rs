@@ -5,14 +5,16 @@
 
 use js_sys::{Object, Uint8Array};
 use tombolo_core::event::{Event, StorageError, Torrent};
+use tombolo_core::gather::Gather;
 use tombolo_core::map::Map;
 use tombolo_core::swarm::window::Playback;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, MessagePort};
 
-use crate::engine::Core;
-use crate::platform::{member, set_member, spawn, text_member};
+use crate::engine::{Core, turn};
+use crate::platform::{member, set_member, text_member};
 use crate::storage::{Reader, Task, words};
+use crate::task::spawn;
 
 /// The most bytes given for one pull: large against the cost of a message, small against a seek.
 const CHUNK: u64 = 256 << 10;
@@ -70,9 +72,8 @@ impl Core {
         set_member(&answer, "found", &found);
         self.streams.last += 1;
         let number = self.streams.last;
-        let handle = self.handle();
         let callback = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            handle.turn(|core| core.stream_asked(number, &event.data()));
+            turn(|core| core.stream_asked(number, &event.data()));
         });
         port.set_onmessage(Some(callback.as_ref().unchecked_ref()));
         let _ = port.post_message(&answer);
@@ -202,7 +203,7 @@ impl Core {
     pub(crate) fn feed_streams(&mut self) {
         if std::mem::take(&mut self.streams.stirred) {
             let waiting = |(number, stream): (&u32, &Stream)| stream.pulled.then_some(*number);
-            let waiting: Vec<u32> = self.streams.open.iter().filter_map(waiting).collect();
+            let waiting: Vec<u32> = self.streams.open.iter().filter_map(waiting).gather();
             waiting.into_iter().for_each(|number| self.feed_stream(number));
         }
     }
@@ -230,7 +231,7 @@ impl Core {
     /// Closes what reads a torrent that is removed.
     pub(crate) fn close_streams(&mut self, torrent: Torrent) {
         let of = |(number, stream): (&u32, &Stream)| (stream.torrent == torrent).then_some(*number);
-        let numbers: Vec<u32> = self.streams.open.iter().filter_map(of).collect();
+        let numbers: Vec<u32> = self.streams.open.iter().filter_map(of).gather();
         for number in numbers {
             if let Some(stream) = self.streams.open.get(&number) {
                 let message = Object::new();

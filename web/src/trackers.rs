@@ -1,5 +1,7 @@
 //! Which trackers a tab asks: those it can reach at all, and nobody outside a loopback page that was not named.
 
+use tombolo_core::host::is_v4;
+
 /// What decides.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice<'a> {
@@ -51,8 +53,8 @@ fn is_loopback(url: &str) -> bool {
         Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    let address = host.parse::<std::net::IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
+    let named = host == "localhost" || host.ends_with(".localhost");
+    named || host == "::1" || host.starts_with("127.") && is_v4(host)
 }
 
 #[cfg(test)]

@@ -8,14 +8,16 @@
 mod poll;
 
 use tombolo_core::event::{Link, Torrent};
+use tombolo_core::gather::Gather;
 use tombolo_core::key::hex;
 
 use crate::base64;
 use crate::boot::Boot;
-use crate::engine::Core;
+use crate::engine::{Core, turn};
 use crate::entry::{Entry, Notice};
 use crate::json;
-use crate::platform::{self, Request, Timer, member, spawn, text_member};
+use crate::platform::{self, Request, Timer, member, text_member};
+use crate::task::spawn;
 
 /// WebSocket close code of a relay that does not serve the torrent.
 const REFUSED: u16 = 4403;
@@ -194,8 +196,8 @@ impl Core {
         entry.relay.asking = true;
         let body = join_request(entry);
         let peers = self.relay_peers(torrent);
-        let (handle, host) = (self.handle(), self.host.clone());
-        platform::spawn(async move {
+        let host = self.host.clone();
+        spawn(async move {
             let request = Request {
                 method: "POST",
                 url: &url,
@@ -215,7 +217,7 @@ impl Core {
                 // The relay says in its log which addresses its policy refuses.
                 let _ = host.request(request).await;
             }
-            handle.turn(|core| core.relay_answered(torrent, answer));
+            turn(|core| core.relay_answered(torrent, answer));
         });
         self.claim_wire(torrent, wire);
     }
@@ -228,10 +230,10 @@ impl Core {
         if entry.relay.link.is_some() || std::mem::replace(&mut entry.relay.claiming, true) {
             return;
         }
-        let (handle, host, no_body) = (self.handle(), self.host.clone(), self.relay.no_body);
+        let (host, no_body) = (self.host.clone(), self.relay.no_body);
         spawn(async move {
             let claim = if no_body { None } else { host.claim().await };
-            handle.turn(|core| {
+            turn(|core| {
                 let is_wanted = core.torrents.get_mut(&torrent).is_some_and(|entry| {
                     entry.relay.claiming = false;
                     !entry.relay.off && entry.relay.retry_at.is_none()
@@ -386,7 +388,7 @@ impl Core {
     /// The page's origin is no relay: it was worth asking.
     fn relay_is_none(&mut self) {
         self.relay.state = State::Off;
-        let links: Vec<Link> = self.torrents.values().filter_map(|entry| entry.relay.link).collect();
+        let links: Vec<Link> = self.torrents.values().filter_map(|entry| entry.relay.link).gather();
         links.into_iter().for_each(|link| self.drop_link(link));
         self.report_relay();
     }
@@ -426,7 +428,7 @@ impl Core {
             .values()
             .filter(is_due)
             .map(|entry| entry.torrent)
-            .collect();
+            .gather();
         due.into_iter().for_each(|torrent| self.join_relay(torrent));
         if now - self.relay.polled_at >= self.poll_interval() - 1.0 {
             self.relay.polled_at = now;

@@ -7,10 +7,11 @@ use wasm_bindgen::JsValue;
 use tombolo_core::key::hex;
 
 use super::{ANSWER_LIMIT, State};
-use crate::engine::Core;
+use crate::engine::{Core, turn};
 use crate::entry::Entry;
 use crate::json;
-use crate::platform::{Request, member, spawn};
+use crate::platform::{Request, member};
+use crate::task::spawn;
 
 impl Core {
     /// Asks the relay how its torrents are doing, or whether it lives.
@@ -26,11 +27,11 @@ impl Core {
         }
         for (torrent, path) in asked {
             let Some(url) = self.relay.api(&path) else { continue };
-            let (handle, host) = (self.handle(), self.host.clone());
+            let host = self.host.clone();
             let asked_at = self.now;
             spawn(async move {
                 let answer = host.request(get(&url)).await;
-                handle.turn(|core| {
+                turn(|core| {
                     let Some(entry) = core.torrents.get_mut(&torrent) else {
                         return;
                     };
@@ -45,11 +46,11 @@ impl Core {
 
     fn ask_health(&self) {
         let Some(url) = self.relay.api("/health") else { return };
-        let (handle, host) = (self.handle(), self.host.clone());
+        let host = self.host.clone();
         let asked_at = self.now;
         spawn(async move {
             let answer = host.request(get(&url)).await;
-            handle.turn(|core| match answer {
+            turn(|core| match answer {
                 Ok(response) if response.status == 200 => {
                     core.relay.ping = Some(core.now - asked_at);
                     core.relay_is_there();

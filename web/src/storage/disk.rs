@@ -7,6 +7,7 @@
 
 use tombolo_core::bits::Bits;
 use tombolo_core::event::StorageError;
+use tombolo_core::gather::Gather;
 use tombolo_core::layout::{Piece, Range};
 use tombolo_core::map::Map;
 use tombolo_core::slices::Slices;
@@ -166,10 +167,7 @@ impl Disk {
         let end = extent.start + extent.length;
         let mut moved = Vec::new();
         let pieces = layout.pieces_of(extent.start, end);
-        for piece in pieces
-            .filter(|piece| self.record.holds(piece.index()))
-            .collect::<Vec<_>>()
-        {
+        for piece in pieces.filter(|piece| self.record.holds(piece.index())).gather() {
             let from = extent.start.max(layout.offset(piece)) - layout.offset(piece);
             let to = (end - layout.offset(piece)).min(u64::from(layout.piece_length(piece)));
             if let Some(range) = layout.range(piece.number(), from as u32, (to - from) as u32) {
@@ -204,11 +202,7 @@ impl Disk {
                 sizes.insert(*place, size as u64);
             }
         }
-        for piece in layout
-            .iter()
-            .filter(|piece| self.record.holds(piece.index()))
-            .collect::<Vec<_>>()
-        {
+        for piece in layout.iter().filter(|piece| self.record.holds(piece.index())).gather() {
             let Some(range) = layout.range(piece.number(), 0, layout.piece_length(piece)) else {
                 continue;
             };

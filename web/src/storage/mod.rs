@@ -16,6 +16,7 @@ use bytes::Bytes;
 use tombolo_core::bits::Bits;
 use tombolo_core::digest::Hashing;
 use tombolo_core::event::{Event, Job, StorageError};
+use tombolo_core::gather::Gather;
 use tombolo_core::layout::{Piece, Range};
 use tombolo_core::slices::Slices;
 use wasm_bindgen::JsValue;
@@ -184,7 +185,7 @@ impl Store {
                 Vec::new()
             }
             (Ok(_), _) => Vec::new(),
-            (Err(error), _) => ready.iter().map(|(_, task)| failed(task, error.clone())).collect(),
+            (Err(error), _) => ready.iter().map(|(_, task)| failed(task, error.clone())).gather(),
         }
     }
 

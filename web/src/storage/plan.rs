@@ -3,6 +3,7 @@
 //! A file is *own* when it has a stored file of its own, which it gets once it is selected and then keeps. Bytes of pieces that
 //! reach into other files lie in the parts file, one slot of a piece's length for each such piece.
 
+use tombolo_core::gather::Gather;
 use tombolo_core::layout::{Layout, Piece, Range};
 use tombolo_core::map::Map;
 
@@ -87,9 +88,9 @@ impl Plan {
     /// The pieces with bytes in the parts file, in the order of their slots.
     #[cfg(test)]
     fn slots(&self) -> Vec<u32> {
-        let mut order: Vec<_> = self.slots.iter().map(|(piece, slot)| (*slot, *piece)).collect();
+        let mut order: Vec<_> = self.slots.iter().map(|(piece, slot)| (*slot, *piece)).gather();
         order.sort_unstable();
-        order.into_iter().map(|(_, piece)| piece).collect()
+        order.into_iter().map(|(_, piece)| piece).gather()
     }
 
     /// The slots as they were stored.
@@ -129,7 +130,7 @@ impl Plan {
                     length: (last - first) as usize,
                 }
             })
-            .collect()
+            .gather()
     }
 
     /// Where the byte `offset` of the torrent lies, which is in that piece and file.

@@ -4,6 +4,8 @@
 //! The record grows only at its end and changes single bytes: storing a piece costs one write of one byte (and four for a new
 //! slot). The bit is written after the piece's bytes, so a tab that dies between the two only fetches that piece again.
 
+use tombolo_core::gather::Gather;
+
 /// How a record begins: a name, and the version of what follows.
 const MAGIC: [u8; 8] = *b"tombolo1";
 
@@ -40,7 +42,7 @@ impl Record {
             .iter()
             .map(|slot| u32::from_be_bytes(*slot))
             .take_while(|piece| (*piece as usize) < pieces)
-            .collect();
+            .gather();
         Some(Self {
             bitfield: bitfield.to_vec(),
             slots,
