@@ -10,6 +10,22 @@ use alloc::vec::Vec;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+/// The SHA-1 of these parts together. Used wherever bytes are at hand, so that the hash's buffering is compiled once.
+#[inline(never)]
+pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
+    let mut sha1 = Sha1::new();
+    parts.iter().for_each(|part| sha1.update(part));
+    sha1.finalize().into()
+}
+
+/// The same for SHA-256.
+#[inline(never)]
+pub fn sha256(parts: &[&[u8]]) -> Hash {
+    let mut sha256 = Sha256::new();
+    parts.iter().for_each(|part| sha256.update(part));
+    sha256.finalize().into()
+}
+
 /// What is to be computed of a piece.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hashing {

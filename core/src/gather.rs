@@ -1,6 +1,6 @@
 //! Collecting into a vector in the least code.
 //!
-//! What `collect` compiles to is chosen for speed where lists are long: three functions for each use, which take the first item, then
+//! What `collect` and `extend` compile to is chosen for speed where lists are long: three functions for each use, which take the first item, then
 //! room for as many as the iterator promises, then the rest. There are a hundred uses, most of them for a handful of items.
 
 use alloc::vec::Vec;
@@ -10,10 +10,15 @@ pub trait Gather: Iterator + Sized {
     /// All items.
     fn gather(self) -> Vec<Self::Item> {
         let mut all = Vec::new();
-        for item in self {
-            all.push(item);
-        }
+        self.gather_into(&mut all);
         all
+    }
+
+    /// All items, behind what the list has already.
+    fn gather_into(self, list: &mut Vec<Self::Item>) {
+        for item in self {
+            list.push(item);
+        }
     }
 }
 

@@ -96,16 +96,20 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Reads exactly `N` bytes from 2N hexadecimal digits of any case.
 pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
+    let mut bytes = [0; N];
+    unhex_into(text.as_bytes(), &mut bytes)?;
+    Some(bytes)
+}
+
+fn unhex_into(digits: &[u8], bytes: &mut [u8]) -> Option<()> {
+    if digits.len() != 2 * bytes.len() {
         return None;
     }
-    let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         let digit = |c: u8| char::from(c).to_digit(16);
         *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
     }
-    Some(bytes)
+    Some(())
 }
 
 macro_rules! shown_in_hex {

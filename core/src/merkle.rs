@@ -3,9 +3,9 @@
 //! Level 0 is the blocks' hashes; what is missing to a whole tree there is zeros. A node of a level is the hash of the two below it.
 //! Cost: one SHA-256 of 64 bytes for each node that is not all padding, and one a level for what is.
 
+use crate::digest::sha256;
 use crate::gather::Gather;
 use alloc::vec::Vec;
-use sha2::{Digest, Sha256};
 
 /// A node of a tree.
 pub type Hash = [u8; 32];
@@ -15,7 +15,7 @@ pub const HASH: usize = 32;
 
 /// The hash of two nodes together.
 pub fn pair(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update(left).chain_update(right).finalize().into()
+    sha256(&[left, right])
 }
 
 /// The root of a tree of that many levels over nothing but padding.

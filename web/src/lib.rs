@@ -30,7 +30,7 @@ mod timeline;
 mod trackers;
 
 use js_sys::{Function, Object};
-use sha1::{Digest, Sha1};
+use tombolo_core::digest;
 use wasm_bindgen::prelude::*;
 use web_sys::RtcDataChannel;
 
@@ -121,5 +121,5 @@ pub fn visible(visible: bool) {
 /// SHA-1 where the browser has none to give.
 #[wasm_bindgen]
 pub fn sha1(bytes: &[u8]) -> Vec<u8> {
-    Sha1::digest(bytes).to_vec()
+    digest::sha1(&[bytes]).to_vec()
 }

@@ -297,7 +297,7 @@ impl fmt::Display for BencodeError {
         match self.fault {
             Fault::Expected(expected, None) => write!(f, "expected {expected}, but the data ends"),
             Fault::Expected(expected, Some(byte)) => {
-                write!(f, "expected {expected}, not '{}'", byte.escape_ascii())
+                write!(f, "expected {expected}, not '{}'", char::from(byte).escape_default())
             }
             Fault::Zero => f.write_str("a number may not begin with 0 or be -0"),
             Fault::Length {

@@ -153,9 +153,9 @@ impl Reader {
         match key {
             "xt" => return self.hash(&text(value)),
             "dn" if self.name.is_none() => self.name = Some(text(&value.replace('+', " "))),
-            "tr" => self.trackers.extend(url(value)),
-            "ws" => self.web_seeds.extend(url(value)),
-            "x.pe" => self.peers.extend(text(value).parse().ok()),
+            "tr" => url(value).into_iter().gather_into(&mut self.trackers),
+            "ws" => url(value).into_iter().gather_into(&mut self.web_seeds),
+            "x.pe" => text(value).parse().into_iter().gather_into(&mut self.peers),
             "so" => self.select(&text(value)),
             _ => {}
         }
@@ -183,7 +183,7 @@ impl Reader {
 
     /// `0,2,4-6`. What is no index, turned round or absurd is dropped.
     fn select(&mut self, ranges: &str) {
-        let index = |text: &str| text.trim().parse().ok().filter(|&index| index < MAX_SELECTED);
+        let index = |text: &str| number(text.trim()).filter(|&index| index < MAX_SELECTED);
         let selected = self.selected.get_or_insert_default();
         for range in ranges.split(',') {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -202,7 +202,7 @@ fn expand(mut ranges: Vec<(u32, u32)>) -> Vec<u32> {
     let mut indices = Vec::new();
     let mut next = 0;
     for (first, last) in ranges {
-        indices.extend(first.max(next)..=last);
+        (first.max(next)..=last).gather_into(&mut indices);
         next = next.max(last + 1);
     }
     indices
@@ -284,6 +284,11 @@ fn url(value: &str) -> Option<String> {
     Some(text(value).trim().into()).filter(|url: &String| !url.is_empty())
 }
 
+/// A number in decimal digits. Of all sizes it is read as one, since each would be a reader of its own.
+fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    T::try_from(text.parse::<u64>().ok()?).ok()
+}
+
 impl FromStr for PeerAddress {
     type Err = ();
 
@@ -291,7 +296,7 @@ impl FromStr for PeerAddress {
     fn from_str(text: &str) -> Result<Self, ()> {
         let (host, port) = text.trim().rsplit_once(':').ok_or(())?;
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse().ok().filter(|&port| digits && port != 0).ok_or(())?;
+        let port = number(port).filter(|&port| digits && port != 0).ok_or(())?;
         let host = match host.strip_prefix('[').map(|inner| inner.strip_suffix(']')) {
             Some(inner) => inner.filter(|inner| host::is_v6(inner)).ok_or(())?,
             None => Some(host).filter(|name| host::is_host(name)).ok_or(())?,
@@ -373,11 +378,9 @@ impl fmt::Display for MagnetError {
                 )
             }
             Self::HashKind { received } => {
-                write!(
-                    f,
-                    "the 'btmh' hash begins with '{}', expected '1220' for SHA-256",
-                    received.escape_default()
-                )
+                f.write_str("the 'btmh' hash begins with '")?;
+                received.chars().try_for_each(|c| c.escape_default().fmt(f))?;
+                f.write_str("', expected '1220' for SHA-256")
             }
             Self::TwoHashes => f.write_str("it has two different info-hashes of one kind"),
         }

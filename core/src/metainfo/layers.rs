@@ -77,7 +77,9 @@ impl Layers {
         }
         layers.by_root = (0..layers.trees.len() as u32).gather();
         let trees = &layers.trees;
-        layers.by_root.sort_by_key(|&tree| trees[tree as usize].root);
+        layers
+            .by_root
+            .sort_unstable_by_key(|&tree| (trees[tree as usize].root, tree));
         layers
     }
 
@@ -239,7 +241,9 @@ impl Layers {
         for tree in self.distinct() {
             let chunks = (0..).zip(tree.layer.iter().flat_map(|layer| &layer.chunks));
             let missing = chunks.filter(|(_, chunk)| chunk.is_empty());
-            wanted.extend(missing.map(|(number, _)| self.request_of(tree, number)));
+            missing
+                .map(|(number, _)| self.request_of(tree, number))
+                .gather_into(&mut wanted);
         }
         wanted
     }
@@ -309,10 +313,10 @@ impl Layers {
         };
         let mut answer = Vec::with_capacity((range.length + range.neighbours()) as usize * HASH);
         for index in range.index..range.index + range.length {
-            answer.extend(view.node(range.base, index.into())?);
+            answer.extend_from_slice(&view.node(range.base, index.into())?);
         }
         for level in range.levels()..=range.proofs {
-            answer.extend(view.node(range.base + level, u64::from(range.index) >> level ^ 1)?);
+            answer.extend_from_slice(&view.node(range.base + level, u64::from(range.index) >> level ^ 1)?);
         }
         Some(answer)
     }

@@ -18,15 +18,13 @@ pub use layers::Layers;
 pub use path::{FilePath, MAX_ELEMENT, MAX_PATH, element};
 
 use crate::bencode::{self, Dict, Value};
-use crate::digest::{Digests, Hashing};
+use crate::digest::{Digests, Hashing, sha1, sha256};
 use crate::gather::Gather;
 use crate::key::{InfoHashV1, InfoHashV2, InfoHashes};
 use crate::layout::{Layout, Piece};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
-use sha2::Sha256;
 
 /// The longest .torrent or info dictionary read, in bytes.
 pub const MAX_METAINFO: usize = 32 * 1024 * 1024;
@@ -210,8 +208,8 @@ impl Metainfo {
             .map(|file| &mut file.path)
             .gather();
         path::make_distinct(&mut on_disk);
-        let v1 = pieces.is_some().then(|| InfoHashV1(Sha1::digest(&info).into()));
-        let v2 = v2.then(|| InfoHashV2(Sha256::digest(&info).into()));
+        let v1 = pieces.is_some().then(|| InfoHashV1(sha1(&[&info])));
+        let v2 = v2.then(|| InfoHashV2(sha256(&[&info])));
         Ok(Self {
             hashes: InfoHashes::new(v1, v2).ok_or(MetainfoError::Missing("pieces"))?,
             info,
@@ -282,7 +280,8 @@ fn trackers(announce: Option<Value<'_>>, tiers: Option<Value<'_>>) -> Vec<Vec<St
         }
     }
     if kept.is_empty() {
-        kept.extend(announce.map(|url| urls(url, 1)).filter(|tier| !tier.is_empty()));
+        let tier = announce.map(|url| urls(url, 1)).filter(|tier| !tier.is_empty());
+        tier.into_iter().gather_into(&mut kept);
     }
     kept
 }

@@ -142,7 +142,7 @@ pub(super) fn make_distinct(paths: &mut [&mut FilePath]) {
                 let taken = |&other: &usize| paths[other] == name || paths[other].is_inside(name);
                 !order.get(place).is_some_and(taken)
             });
-            renamed.extend(name.map(|name| (file, name)));
+            name.into_iter().for_each(|name| renamed.push((file, name)));
         }
         rest = others;
     }

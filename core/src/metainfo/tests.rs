@@ -57,9 +57,9 @@ fn the_info_hash_is_over_the_bytes_received() {
         "x".repeat(20)
     );
     let metainfo = parse(format!("d4:info{info}8:announce1:te")).unwrap();
-    let expected: [u8; 20] = Sha1::digest(&info).into();
+    let expected: [u8; 20] = sha1(&[info.as_bytes()]);
     assert_eq!(metainfo.hashes.v1().map(|hash| hash.0), Some(expected));
-    assert_eq!(hex(&Sha1::digest(b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    assert_eq!(hex(&sha1(&[b"abc"])), "a9993e364706816aba3e25717850c26c9cd0d89d");
 }
 
 #[test]

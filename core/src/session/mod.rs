@@ -238,29 +238,51 @@ impl Session {
         }
     }
 
+    /// A torrent that something happens to. Apart from what happens, since that is many things, each with its own code.
+    #[inline(never)]
+    fn of(&mut self, torrent: Torrent) -> Option<(&mut Swarm, &mut Context)> {
+        self.touch(torrent);
+        let swarm = self.swarms.get_mut(&torrent)?;
+        Some((swarm, &mut self.cx))
+    }
+
+    #[inline(never)]
+    fn of_link(&mut self, link: Link) -> Option<(&mut Swarm, &mut Context)> {
+        let torrent = *self.links.get(&link)?;
+        self.of(torrent)
+    }
+
+    /// The torrent that a handle was made for; `last` when it is answered for the last time.
+    #[inline(never)]
+    fn of_handle(&mut self, handle: u64, last: bool) -> Option<(&mut Swarm, &mut Context)> {
+        let torrent = self.cx.owner(handle);
+        if last {
+            self.cx.retire(handle);
+        }
+        self.of(torrent?)
+    }
+
     fn with(&mut self, torrent: Torrent, act: impl FnOnce(&mut Swarm, &mut Context)) {
-        if let Some(swarm) = self.swarms.get_mut(&torrent) {
-            act(swarm, &mut self.cx);
-            self.touch(torrent);
+        if let Some((swarm, cx)) = self.of(torrent) {
+            act(swarm, cx);
         }
     }
 
     fn with_link(&mut self, link: Link, act: impl FnOnce(&mut Swarm, &mut Context)) {
-        if let Some(&torrent) = self.links.get(&link) {
-            self.with(torrent, act);
+        if let Some((swarm, cx)) = self.of_link(link) {
+            act(swarm, cx);
         }
     }
 
-    /// The torrent that a handle was made for, which may be answered again.
     fn with_handle(&mut self, handle: u64, act: impl FnOnce(&mut Swarm, &mut Context)) {
-        if let Some(torrent) = self.cx.owner(handle) {
-            self.with(torrent, act);
+        if let Some((swarm, cx)) = self.of_handle(handle, false) {
+            act(swarm, cx);
         }
     }
 
-    /// The torrent that a handle was made for, answered for the last time.
     fn with_job(&mut self, handle: u64, act: impl FnOnce(&mut Swarm, &mut Context)) {
-        self.with_handle(handle, act);
-        self.cx.retire(handle);
+        if let Some((swarm, cx)) = self.of_handle(handle, true) {
+            act(swarm, cx);
+        }
     }
 }

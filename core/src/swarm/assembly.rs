@@ -5,9 +5,8 @@
 
 use alloc::vec::Vec;
 
-use sha1::{Digest, Sha1};
-
 use crate::address::Address;
+use crate::digest::sha1;
 use crate::event::{Link, Transport};
 use crate::gather::Gather;
 use crate::key::PeerId;
@@ -68,9 +67,8 @@ impl Finished {
 
     fn digests(&self) -> impl Iterator<Item = ([u8; 20], Source)> + '_ {
         self.blocks.iter().map(|(block, source)| {
-            let mut hasher = Sha1::new();
-            block.iter().for_each(|part| hasher.update(part));
-            (hasher.finalize().into(), *source)
+            let parts = block.iter().map(|part| &part[..]).gather();
+            (sha1(&parts), *source)
         })
     }
 }

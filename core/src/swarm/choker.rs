@@ -104,13 +104,8 @@ fn if_waiting(peer: &Candidate, rank: Rank) -> Option<Rank> {
 
 fn partners(round: &Round<'_>, out: &mut Vec<u32>) {
     out.clear();
-    out.extend(
-        round
-            .candidates
-            .iter()
-            .filter(|peer| peer.partner)
-            .map(|peer| peer.link),
-    );
+    let partners = round.candidates.iter().filter(|peer| peer.partner);
+    partners.map(|peer| peer.link).gather_into(out);
 }
 
 /// Interested peers that need a slot.
@@ -241,7 +236,8 @@ impl Policy for FastestFirst {
         let full = out.len() + round.slots;
         let taking = |peer: &Candidate| if_waiting(peer, (u64::MAX - peer.up_rate, false)).filter(|_| peer.up_rate > 0);
         let taking = ranked(round, rng, &taking);
-        out.extend(taking.iter().take(round.slots.saturating_sub(1)).map(|peer| peer.link));
+        let taking = taking.iter().take(round.slots.saturating_sub(1));
+        taking.map(|peer| peer.link).gather_into(out);
         if round.slots > 0 {
             self.optimistic.choose(round, rng, out);
         }
@@ -262,7 +258,8 @@ impl Policy for RoundRobin {
             if_waiting(peer, (since | u64::from(!fresh) << 63, false))
         };
         let order = ranked(round, rng, &turn);
-        out.extend(order.iter().take(round.slots).map(|peer| peer.link));
+        let first = order.iter().take(round.slots);
+        first.map(|peer| peer.link).gather_into(out);
     }
 }
 
@@ -304,7 +301,8 @@ impl Policy for AntiLeech {
             if_waiting(peer, (u64::MAX - nearness, !peer.unchoked))
         };
         let order = ranked(round, rng, &edge);
-        out.extend(order.iter().take(round.slots).map(|peer| peer.link));
+        let first = order.iter().take(round.slots);
+        first.map(|peer| peer.link).gather_into(out);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: a block that is `free` is neither arrived nor asked for; one that has arrived is asked of nobody. A block
 //! costs 12 bytes and two bits; finding a piece is one array access, finding its next free block a step of 64 blocks.
 
+use crate::gather::Gather;
 use crate::layout::{Block, Layout, Piece};
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
@@ -137,7 +138,11 @@ impl OpenPiece {
                 piece: self.piece,
                 number,
             };
-            requests.extend(asked.links().into_iter().map(|link| (link, block)));
+            asked
+                .links()
+                .into_iter()
+                .map(|link| (link, block))
+                .gather_into(&mut requests);
         }
         requests
     }

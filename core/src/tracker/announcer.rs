@@ -100,13 +100,13 @@ impl Announcer {
             let number = announcer.current.len();
             let known = |url: &String| announcer.trackers.iter().any(|tracker: &Tracker| tracker.url == *url);
             let fresh: Vec<String> = tier.into_iter().filter(|url| !known(url)).gather();
-            let trackers: Vec<Tracker> = fresh
+            let mut trackers: Vec<Tracker> = fresh
                 .into_iter()
                 .filter_map(|url| Tracker::new(url, number, cx.now))
                 .gather();
             if !trackers.is_empty() {
                 announcer.current.push(announcer.trackers.len());
-                announcer.trackers.extend(trackers);
+                announcer.trackers.append(&mut trackers);
             }
         }
         announcer
@@ -123,9 +123,9 @@ impl Announcer {
             let swarm = Some(swarm);
             Some(Tracker { swarm, ..twin })
         });
-        let twins: Vec<Tracker> = twins.gather();
+        let mut twins: Vec<Tracker> = twins.gather();
         let count = self.trackers.len();
-        self.trackers.extend(twins);
+        self.trackers.append(&mut twins);
         for tier in 0..tiers {
             self.current.push(self.current[tier] + count);
         }

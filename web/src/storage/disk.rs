@@ -44,7 +44,11 @@ impl Disk {
         let pieces = plan.layout().pieces();
         let stored = host.read_file(&folder, RECORD).await;
         let names = host.names(&folder).await;
-        for index in names.iter().filter_map(|name| name.strip_prefix('f')?.parse().ok()) {
+        for index in names
+            .iter()
+            .filter_map(|name| name.strip_prefix('f')?.parse::<u64>().ok())
+        {
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
             plan.set_own(index);
         }
         let known = stored.and_then(|bytes| Record::decode(&bytes, pieces));

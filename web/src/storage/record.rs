@@ -52,8 +52,10 @@ impl Record {
     /// The bytes of the record.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.extend(&self.bitfield);
-        bytes.extend(self.slots.iter().flat_map(|piece| piece.to_be_bytes()));
+        bytes.extend_from_slice(&self.bitfield);
+        for piece in &self.slots {
+            bytes.extend_from_slice(&piece.to_be_bytes());
+        }
         bytes
     }
 

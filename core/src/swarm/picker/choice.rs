@@ -281,7 +281,9 @@ impl Picker {
                     let number = (at * 64) as u32 + word.trailing_zeros();
                     word &= word - 1;
                     let open = self.open.get(number as usize).filter(|open| call.asker.may_join(open));
-                    found.extend(open.map(|open| (open.free(), number)));
+                    if let Some(open) = open {
+                        found.push((open.free(), number));
+                    }
                 }
             }
             found.sort_unstable_by_key(|&(free, _)| free);
