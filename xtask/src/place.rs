@@ -25,7 +25,7 @@ pub(crate) fn packed() -> PathBuf {
     package().join("page")
 }
 
-/// The npm project of the browser tests, which also carries `wasm-opt` and `esbuild`.
+/// The npm project of the browser tests, which also carries `wasm-opt`, `esbuild` and `terser`.
 pub(crate) fn browser_tests() -> PathBuf {
     root().join("tests/browser")
 }
