@@ -1,51 +1,30 @@
 // Other clients announce to our tracker, on every face they speak, over IPv4 and IPv6: it counts them, and tells others of them.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { browser } from '../browser/lib/browser.mjs';
 import { write } from '../browser/lib/content.mjs';
 import { atEnd } from '../browser/lib/end.mjs';
-import { ROOT, TOMBOLO, folder, needs } from '../browser/lib/place.mjs';
-import { Process } from '../browser/lib/process.mjs';
+import { ROOT, folder, needs } from '../browser/lib/place.mjs';
 import { create } from '../browser/lib/tombolo.mjs';
-import { until } from '../browser/lib/wait.mjs';
 import { WebTorrentTab } from '../browser/lib/webtorrent.mjs';
 import { CLIENTS } from './lib/clients.mjs';
+import { tracker } from './lib/tracker.mjs';
 
 const LOOPBACK = { IPv4: '127.0.0.1', IPv6: '[::1]' };
 
-/** What each client speaks. */
+/**
+ * What each client speaks. transmission reads no addresses of IPv6 in URLs, and asks UDP trackers over IPv4 alone, as aria2 does.
+ */
 const FACES = {
-  libtorrent: ['http', 'udp', 'ws'],
-  transmission: ['http', 'udp'],
-  aria2: ['http'],
-  rqbit: ['http', 'udp'],
+  IPv4: { libtorrent: ['http', 'udp', 'ws'], transmission: ['http', 'udp'], aria2: ['http', 'udp'], rqbit: ['http', 'udp'] },
+  IPv6: { libtorrent: ['http', 'udp', 'ws'], transmission: [], aria2: ['http'], rqbit: ['http', 'udp'] },
 };
-
-/** A tracker on one address; `url(face)` is where to announce. */
-async function tracker(t, ip) {
-  const args = ['tracker', '--json', '--allow-local', '--data', folder(t, 'tracker'), '--listen', `${ip}:0`, '--udp', `${ip}:0`];
-  const process = new Process(t, TOMBOLO, args, { name: 'tracker' });
-  const { http, udp } = await process.event('ready', ({ event }) => event === 'ready');
-  return {
-    url: (face) => `${face}://${face === 'udp' ? udp : http}/announce`,
-    /** Waits until it counts a seed of that swarm. */
-    counts: (infoHash) => until('the tracker to count a seed', async () => (await scrape(`http://${http}/announce`, infoHash)).complete > 0,
-      { describe: () => scrape(`http://${http}/announce`, infoHash) }),
-  };
-}
-
-async function scrape(url, infoHash) {
-  const { stdout } = await promisify(execFile)(TOMBOLO, ['scrape', '--json', url, infoHash]);
-  return JSON.parse(stdout);
-}
 
 for (const [family, ip] of Object.entries(LOOPBACK)) {
   for (const client of CLIENTS) {
-    for (const face of FACES[client.name]) {
+    for (const face of FACES[family][client.name]) {
       test(`${client.name} announces over ${face} and ${family}`, needs(client.name), async (t) => {
         const { url, counts } = await tracker(t, ip);
         const dir = folder(t, 'content');

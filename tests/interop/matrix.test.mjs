@@ -33,8 +33,9 @@ function* cases(client) {
       for (const by of ['.torrent', 'link']) {
         if (version === 'v1' && by === '.torrent') continue;
         // Who has a link alone asks for the metadata of whom it dials.
-        const leecherDials = role === 'leecher' && client.dials ? 'them' : 'us';
-        yield { role, way: WAYS[0], dials: by === 'link' ? leecherDials : 'us', version, by };
+        const fetchesLink = by === 'link' && role === 'leecher';
+        if (fetchesLink && client.fetchesLinks === false) continue;
+        yield { role, way: WAYS[0], dials: fetchesLink && client.dials ? 'them' : 'us', version, by };
       }
     }
   }

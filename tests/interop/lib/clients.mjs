@@ -2,7 +2,7 @@
 //
 // `start(t, {role, torrent | magnet, dir, transport, encrypted, peers, trackers})` starts one that seeds or fetches one torrent in `dir`, and returns
 // `{address, done(), connect?(address)}` when it can be dialled; `done()` waits until it has everything. What a client cannot do is said
-// beside it: `transports`, `encrypts`, `versions`, `dials` (by itself, whom it is told of, on loopback).
+// beside it: `transports`, `encrypts`, `versions`, `dials` (by itself, whom it is told of, on loopback), `fetchesLinks` (false: not so that it could be shown).
 
 import { join } from 'node:path';
 import { libtorrent } from '../../browser/lib/libtorrent.mjs';
@@ -13,8 +13,8 @@ import { Transmission, freePorts } from '../../browser/lib/transmission.mjs';
 import { until } from '../../browser/lib/wait.mjs';
 
 /** Our own, the other end of everything. `encrypted`: it requires encryption. */
-export async function ours(t, { role, torrent, magnet, dir, transport = 'tcp', encrypted, trackers = [] }) {
-  const args = [...trackers.flatMap((url) => ['--tracker', url]), ...(encrypted ? ['--encryption', 'require'] : [])];
+export async function ours(t, { role, torrent, magnet, dir, transport = 'tcp', encrypted }) {
+  const args = encrypted ? ['--encryption', 'require'] : [];
   const started = await peer(t, { role, torrent: magnet ?? torrent, dir, transport, args });
   return {
     address: started.address,
@@ -67,12 +67,15 @@ export const CLIENTS = [
     transports: ['tcp'],
     encrypts: true,
     versions: ['v1'],
-    // Only whom a tracker names.
+    // Only whom a tracker names. With a link alone it takes nobody's connection, and tells trackers that it lacks nothing: ours names no seed to it.
     dials: false,
+    fetchesLinks: false,
     async start(t, { role, torrent, magnet, dir, encrypted, trackers = [], ipv6 = false }) {
       const [port, rpc] = await freePorts(2);
       const process = new Process(t, 'aria2c', [
-        '--no-conf', `--dir=${dir}`, `--listen-port=${port}`, '--enable-dht=false', '--enable-dht6=false', '--bt-enable-lpd=false',
+        '--no-conf', `--dir=${dir}`, `--listen-port=${port}`, '--bt-enable-lpd=false',
+        // It asks UDP trackers from the port of its DHT, which knows no node to begin with.
+        '--enable-dht=true', '--enable-dht6=false', `--dht-listen-port=${port}`, `--dht-file-path=${join(folder(t, 'aria2'), 'dht.dat')}`,
         '--enable-peer-exchange=false', `--disable-ipv6=${!ipv6}`, '--file-allocation=none', '--seed-ratio=0', '--follow-torrent=true',
         '--enable-rpc', `--rpc-listen-port=${rpc}`, '--console-log-level=warn', '--summary-interval=0', '--quiet=false',
         ...(role === 'seeder' ? ['--check-integrity=true', '--allow-overwrite=true'] : []),
