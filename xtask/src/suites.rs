@@ -173,7 +173,8 @@ impl Run<'_> {
                 return Ok(skipped(console, "node is not installed"));
             }
             let mut node = command::program("node", &["--test", "--test-concurrency=1", "--test-reporter=tap"]);
-            node.args(["--test-timeout=300000"]).args(test_files()?);
+            // Of a whole file; its tests have limits of their own.
+            node.args(["--test-timeout=900000"]).args(test_files()?);
             counted(&mut node)
         });
     }

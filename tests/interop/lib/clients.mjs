@@ -85,7 +85,7 @@ export const CLIENTS = [
       ]);
       const status = () => ask(rpc, 'aria2.tellActive').catch(() => []);
       // After a link's metadata it goes on under another number, so all that is active is looked at.
-      const done = () => until('aria2 to complete', async () => (await status()).some(({ seeder }) => seeder === 'true'),
+      const done = () => until('aria2 to complete', async () => alive(process) && (await status()).some(({ seeder }) => seeder === 'true'),
         { describe: async () => [await status(), process.tail()] });
       await until('aria2 to start', async () => (await status()).length > 0, { describe: () => process.tail() });
       if (role === 'seeder') await done();
@@ -106,19 +106,25 @@ export const CLIENTS = [
       const utp = ['--experimental-enable-utp-listen', '--disable-tcp-listen', '--disable-tcp-connect'];
       if (trackers.length > 0) throw new Error('rqbit takes trackers from the torrent');
       const process = new Process(t, RQBIT, [
-        '--disable-dht', '--disable-lsd', '--disable-upnp-port-forward', '--listen-ip', ip, '--listen-port', String(port),
+        '--disable-dht', '--disable-lsd', '--disable-upnp-port-forward', '--listen-ip', ip.replace(/[[\]]/g, ''), '--listen-port', String(port),
         '--http-api-listen-addr', `127.0.0.1:${http}`, '-v', 'warn', ...(transport === 'utp' ? utp : []),
         'download', '--output-folder', dir, ...(role === 'seeder' ? ['--overwrite'] : []),
         ...(peers.length > 0 ? ['--initial-peers', peers.join(',')] : []), magnet ?? torrent,
       ], { name: 'rqbit', env: { HOME: home, XDG_CACHE_HOME: home, XDG_DATA_HOME: join(home, 'data') } });
       const stats = () => fetch(`http://127.0.0.1:${http}/torrents/0/stats/v1`).then((response) => response.json(), () => ({}));
-      const done = () => until('rqbit to complete', async () => (await stats()).finished, { describe: async () => [await stats(), process.tail()] });
+      const done = () => until('rqbit to complete', async () => alive(process) && (await stats()).finished, { describe: async () => [await stats(), process.tail()] });
       if (role === 'seeder') await done();
       else if (torrent) await until('rqbit to start', async () => (await stats()).state === 'live', { describe: () => process.tail() });
       return { address: `127.0.0.1:${port}`, done };
     },
   },
 ];
+
+/** Fails at once when a client has ended. */
+function alive(process) {
+  if (process.exit) throw new Error(`it ended (${JSON.stringify(process.exit)}): ${process.tail().join('\n')}`);
+  return true;
+}
 
 async function ask(port, method) {
   const body = JSON.stringify({ jsonrpc: '2.0', id: '1', method, params: [] });
