@@ -3,7 +3,9 @@
 pub(crate) mod announcer;
 pub mod http;
 mod json;
+pub mod list;
 pub(crate) mod offers;
+pub mod passkey;
 pub mod query;
 pub mod registry;
 pub mod udp;

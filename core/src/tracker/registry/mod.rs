@@ -6,6 +6,7 @@
 
 mod index;
 mod peers;
+pub mod snapshot;
 mod swarm;
 
 use crate::key::{PeerId, SwarmKey};
@@ -126,8 +127,9 @@ impl Registry {
         let reachable = !matches!(asker.place, Place::Native(address) if address.port() == 0);
         let slot = match self.find(request.swarm) {
             Some(slot) => slot,
-            None if reachable && self.swarms.len() - self.free.len() < self.config.max_swarms => {
-                self.create(now, request.swarm)
+            None if reachable && self.has_room() => {
+                let due = tenths(now).saturating_add(span_tenths(self.config.peer_ttl)) + 1;
+                self.create(due, request.swarm)
             }
             None => return,
         };
@@ -228,7 +230,12 @@ impl Registry {
         self.index.find(hash(&key.0, self.seed), is_it)
     }
 
-    fn create(&mut self, now: Time, key: SwarmKey) -> u32 {
+    fn has_room(&self) -> bool {
+        self.swarms.len() - self.free.len() < self.config.max_swarms
+    }
+
+    /// Makes a swarm that is to be looked at when it is `due`.
+    fn create(&mut self, due: u32, key: SwarmKey) -> u32 {
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.swarms[slot as usize] = Swarm::new(key);
@@ -242,7 +249,6 @@ impl Registry {
         let (swarms, seed) = (&self.swarms, self.seed);
         let hash_of = |slot: u32| hash(&swarms[slot as usize].key.0, seed);
         self.index.insert(hash_of(slot), slot, hash_of);
-        let due = tenths(now).saturating_add(span_tenths(self.config.peer_ttl)) + 1;
         self.due.entry(due).or_default().push(slot);
         slot
     }
@@ -251,6 +257,9 @@ impl Registry {
         let (swarms, seed) = (&self.swarms, self.seed);
         let hash_of = |slot: u32| hash(&swarms[slot as usize].key.0, seed);
         self.index.remove(hash_of(slot), slot, hash_of);
+        if let Some(swarm) = self.swarms.get_mut(slot as usize) {
+            *swarm = Swarm::new(swarm.key);
+        }
         self.free.push(slot);
     }
 

@@ -49,6 +49,11 @@ impl<A: Copy> Peers<A> {
         self.leeches
     }
 
+    /// All of them: those that are no seeds, and then seeds.
+    pub(super) fn records(&self) -> &[Record<A>] {
+        &self.records
+    }
+
     /// The record at a place; those below [`leeches`](Self::leeches) are no seeds.
     pub(super) fn at(&self, place: usize) -> Option<&Record<A>> {
         self.records.get(place)

@@ -10,8 +10,8 @@ use alloc::boxed::Box;
 use core::net::{IpAddr, SocketAddr};
 
 /// An address and a port, without alignment.
-type V4 = ([u8; 4], [u8; 2]);
-type V6 = ([u8; 16], [u8; 2]);
+pub(super) type V4 = ([u8; 4], [u8; 2]);
+pub(super) type V6 = ([u8; 16], [u8; 2]);
 /// The number of a connection, without alignment.
 type Web = [u8; 8];
 
@@ -71,7 +71,24 @@ impl Swarm {
 
     /// How many records there are.
     pub(super) fn len(&self) -> usize {
-        self.v4.len() + self.v6.as_ref().map_or(0, |list| list.len()) + self.web.as_ref().map_or(0, |list| list.len())
+        self.natives() + self.web.as_ref().map_or(0, |list| list.len())
+    }
+
+    /// How many records of native peers there are.
+    pub(super) fn natives(&self) -> usize {
+        self.v4.len() + self.v6.as_ref().map_or(0, |list| list.len())
+    }
+
+    /// The records of IPv4, and how many of them, the first, are no seeds.
+    pub(super) fn saved_v4(&self) -> (usize, &[Record<V4>]) {
+        (self.v4.leeches(), self.v4.records())
+    }
+
+    /// The same of IPv6.
+    pub(super) fn saved_v6(&self) -> (usize, &[Record<V6>]) {
+        self.v6
+            .as_ref()
+            .map_or((0, &[]), |list| (list.leeches(), list.records()))
     }
 
     /// Whether there are native peers and web peers.
