@@ -20,6 +20,7 @@ mod magnet;
 mod network;
 mod node;
 mod output;
+mod passkey;
 mod peer;
 mod progress;
 mod raw;
@@ -73,6 +74,8 @@ enum Command {
     Peer(Box<peer::Peer>),
     /// Print the completions of a shell
     Completions(completions::Completions),
+    /// Make a passkey for a private tracker
+    Passkey(passkey::Passkey),
 }
 
 /// Runs the command that the process was started with.
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => (serve.json(), serve.run()),
         Command::Tracker(tracker) => (tracker.json, tracker.run()),
         Command::Completions(completions) => (false, Ok(completions.run())),
+        Command::Passkey(passkey) => (passkey.json, passkey.run().map(done)),
     };
     ended.unwrap_or_else(|failure: Failure| failure.report(json))
 }

@@ -19,7 +19,7 @@ use super::signals::Signals;
 use super::units::parse_size;
 use super::{input, output};
 use crate::finding;
-use crate::serve::{self, Addresses, BridgePolicy, ServeConfig, Tls, TlsError};
+use crate::serve::{self, AccessConfig, Addresses, BridgePolicy, ServeConfig, Tls, TlsError};
 
 /// Seconds between announces: web peers meet through announces, so it is much shorter than native trackers' half hour.
 const INTERVAL: u64 = 120;
@@ -64,6 +64,15 @@ pub(super) struct TrackerArgs {
     /// Answer a scrape that names no swarm with all of them
     #[arg(long, help_heading = "Tracker")]
     full_scrape: bool,
+    /// Serve only the info-hashes in this file, one a line; it is read again when it changes
+    #[arg(long, value_name = "FILE", help_heading = "Tracker")]
+    tracker_allow: Option<PathBuf>,
+    /// Do not serve the info-hashes in this file, as tracker or bridge; it is read again when it changes
+    #[arg(long, value_name = "FILE", help_heading = "Tracker")]
+    tracker_deny: Option<PathBuf>,
+    /// Serve only announce URLs with a passkey; `tombolo passkey` makes them
+    #[arg(long, help_heading = "Who may ask")]
+    private: bool,
     /// No budgets, rates or limits by address: for load tests
     #[arg(long, help_heading = "Who may ask")]
     no_limits: bool,
@@ -210,6 +219,11 @@ impl TrackerArgs {
             max_peers: self.max_peers,
             limits: !self.no_limits,
             allow_local: self.allow_local,
+            access: AccessConfig {
+                allow: self.tracker_allow.clone(),
+                deny: self.tracker_deny.clone(),
+                private: self.private,
+            },
             full_scrape: self.full_scrape,
             hosts: self.host.clone(),
             origins: self.origin.clone(),

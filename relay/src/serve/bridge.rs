@@ -15,6 +15,7 @@ use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::Metainfo;
 
 use super::state::{Remembered, State};
+use super::tracker::access::Access;
 use crate::shards::Shards;
 
 /// Swarms that the relay is in at most.
@@ -86,6 +87,8 @@ struct Joined {
 pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) allowed: HashSet<SwarmKey>,
+    /// What the tracker must not serve is not bridged either.
+    pub(crate) access: Arc<Access>,
     /// Loopback and private peers may be dialled.
     pub(crate) allow_local: bool,
     /// Peers can be found without anybody naming any: in the DHT, or on the local network.
@@ -119,6 +122,9 @@ impl Bridge {
 
     /// Whether the policy lets the relay into a swarm.
     pub(crate) fn allows(&self, hashes: InfoHashes) -> bool {
+        if hashes.swarms().any(|swarm| self.settings.access.denies(swarm)) {
+            return false;
+        }
         match self.settings.policy {
             Policy::Open => true,
             Policy::List => hashes.swarms().any(|swarm| self.settings.allowed.contains(&swarm)),
@@ -370,7 +376,12 @@ impl Bridge {
             }
             let room = MAX_PEERS.saturating_sub(joined.peers.len());
             joined.peers.extend(natives.into_iter().take(room));
-            !joined.pinned && joined.used.elapsed() > IDLE
+            let denied = joined
+                .magnet
+                .hashes
+                .swarms()
+                .any(|swarm| self.settings.access.denies(swarm));
+            denied || !joined.pinned && joined.used.elapsed() > IDLE
         };
         if idle {
             let swarms: Vec<_> = self

@@ -1,4 +1,4 @@
-//! The HTTP port: takes connections, and sends each request to what answers it.
+//! The HTTP port: sends each request to what answers it.
 //!
 //! Cost: an idle connection is one file handle and some 10 KiB; slow ones are cut off by time, greedy addresses by number.
 
@@ -16,9 +16,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tombolo_core::tracker::http::{Kind, path_asks};
+use tombolo_core::tracker::registry::Answer;
 
 use super::guard::{Ends, Pass};
+use super::quick::{self, Begun};
 use super::reply::{self, Reply};
 use super::websocket::handshake;
 use super::wire::{self, Wire};
@@ -26,7 +29,7 @@ use super::{Relay, api, down, stats, tracker};
 use crate::stream::Stream;
 
 /// How long the head of a request may take.
-const HEAD: Duration = Duration::from_secs(10);
+pub(super) const HEAD: Duration = Duration::from_secs(10);
 
 /// The longest head of a request that is read: an announce has less than 2 KiB.
 const MAX_HEAD: usize = 32 << 10;
@@ -34,30 +37,19 @@ const MAX_HEAD: usize = 32 << 10;
 /// Connections that wait for us to accept them.
 pub(crate) const BACKLOG: u32 = 4_096;
 
-/// Takes connections for ever.
-pub(crate) async fn listen(relay: Arc<Relay>, listener: TcpListener) {
-    loop {
-        let Ok((stream, remote)) = listener.accept().await else {
-            // Out of file handles, most likely: others must close first.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let Some(pass) = relay.gate.enter(remote.ip(), relay.settings.limits) else {
-            continue;
-        };
-        let Ok(local) = stream.local_addr() else { continue };
-        // Small answers must not wait for an acknowledgement.
-        let _ = stream.set_nodelay(true);
-        tokio::spawn(connection(relay.clone(), stream, Ends { local, remote }, pass));
-    }
-}
-
-async fn connection(relay: Arc<Relay>, stream: TcpStream, ends: Ends, pass: Pass) {
-    let stream = match &relay.settings.tls {
+/// Serves a connection of which `first` has come already: what tracker clients ask is answered as long as nothing else is asked, all
+/// the rest is for hyper.
+pub(super) async fn connection(relay: Arc<Relay>, stream: TcpStream, ends: Ends, pass: Pass, first: Bytes) {
+    // Small answers must not wait for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let mut stream = match &relay.settings.tls {
         Some(tls) => tls.accept(stream).await,
         None => Some(Stream::Plain(stream)),
     };
-    let Some(stream) = stream else { return };
+    let Some(stream) = stream.take() else { return };
+    let Some(stream) = quick::serve(&relay, stream, ends, first).await else {
+        return;
+    };
     let pass = Arc::new(pass);
     let service = service_fn(move |request| {
         let (relay, pass) = (relay.clone(), pass.clone());
@@ -80,19 +72,20 @@ async fn answer(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass
     if handshake::is_upgrade(request.headers()) {
         return match path {
             "/wire" => guarded(relay, ends, &request).unwrap_or_else(|| upgrade_wire(relay, ends, request, pass)),
-            "/" | "/announce" => upgrade_tracker(relay, ends, request, pass),
+            "/" => upgrade_tracker(relay, ends, request, pass),
+            _ if path_asks(path).is_some_and(|(kind, _)| kind == Kind::Announce) => {
+                upgrade_tracker(relay, ends, request, pass)
+            }
             _ => reply::text(StatusCode::NOT_FOUND, "there is no such WebSocket\n"),
         };
     }
     match path {
-        "/announce" | "/scrape" => tracked(relay, ends, &request),
+        _ if path_asks(path).is_some() => tracked(relay, ends, &request),
         "/health" => reply::text(StatusCode::OK, "ok\n"),
         "/wire" | "/api" | "/stats" | "/stats.json" | "/metrics" => asked(relay, ends, request).await,
         _ if path.starts_with("/api/") => asked(relay, ends, request).await,
         _ if !relay.guard.host(ends, request.headers()) => wrong_host(),
-        _ if matches!(*request.method(), Method::GET | Method::HEAD) => {
-            relay.settings.page.serve(path, request.headers()).await
-        }
+        _ if is_read(&request) => relay.settings.page.serve(path, request.headers()).await,
         _ => reply::text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"),
     }
 }
@@ -158,20 +151,23 @@ fn guarded(relay: &Relay, ends: Ends, request: &Request<Incoming>) -> Option<Rep
     })
 }
 
-/// Announces and scrapes over HTTP, for everyone.
+/// Announces and scrapes over HTTP, for everyone, where the request was none that `quick` reads.
 fn tracked(relay: &Arc<Relay>, ends: Ends, request: &Request<Incoming>) -> Reply {
     let query = request.uri().query().unwrap_or_default();
-    let body = match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, _) if !relay.rates.tracker(ends.remote.ip()) => tracker::http::too_often(),
-        (&Method::GET | &Method::HEAD, "/announce") => tracker::http::announce(relay, ends, query),
-        (&Method::GET | &Method::HEAD, _) => tracker::http::scrape(relay, query),
-        _ => return reply::text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"),
+    let Some(asked) = path_asks(request.uri().path()).filter(|_| is_read(request)) else {
+        return reply::text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n");
     };
+    let mut body = Vec::new();
+    tracker::http::answer(relay, ends, asked, query, (&mut Answer::default(), &mut body));
     let mut response = reply::text(StatusCode::OK, body);
     response
         .headers_mut()
         .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
+}
+
+fn is_read(request: &Request<Incoming>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 fn upgrade_wire(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass: Arc<Pass>) -> Reply {
@@ -189,8 +185,9 @@ fn upgrade_wire(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass
 
 fn upgrade_tracker(relay: &Arc<Relay>, ends: Ends, request: Request<Incoming>, pass: Arc<Pass>) -> Reply {
     let relay = relay.clone();
+    let passkey = path_asks(request.uri().path()).and_then(|(_, passkey)| passkey.map(str::to_owned));
     upgrade(request, move |stream, read| async move {
-        tracker::socket::serve(relay, stream, read, ends).await;
+        tracker::socket::serve(relay, stream, read, ends, passkey).await;
         drop(pass);
     })
 }
@@ -211,10 +208,16 @@ where
         let Ok(upgraded) = hyper::upgrade::on(request).await else {
             return;
         };
-        let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else {
+        let Ok(parts) = upgraded.downcast::<TokioIo<Begun>>() else {
             return;
         };
-        then(parts.io.into_inner(), parts.read_buf).await;
+        let (stream, unread) = parts.io.into_inner().into_parts();
+        let read = if unread.is_empty() {
+            parts.read_buf
+        } else {
+            [parts.read_buf, unread].concat().into()
+        };
+        then(stream, read).await;
     });
     let mut response = reply::text(StatusCode::SWITCHING_PROTOCOLS, "");
     *response.headers_mut() = headers;

@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
-use super::{Relay, ServeError, http, tracker};
+use super::{Relay, ServeError, http, quick, tracker};
 use crate::udp::Udp;
 
 /// Asked of the kernel for a UDP tracker: announces come in bursts.
@@ -81,7 +81,7 @@ impl Listeners {
         let http = self
             .http
             .into_iter()
-            .map(|listener| tokio::spawn(http::listen(relay.clone(), listener)));
+            .map(|listener| tokio::spawn(quick::listen(relay.clone(), listener)));
         let mut tasks: Vec<_> = http.collect();
         tasks.extend(
             self.tcp

@@ -1,6 +1,6 @@
 //! `tombolo serve`: tracker, bridge, API and the page on one HTTP port, and the listeners for native peers.
 //!
-//! `http` takes requests, `guard` says who may ask and `rates` how often, `tracker` answers announces over HTTP, WebSocket and UDP from
+//! `http` takes requests and `quick` the commonest of them, `guard` says who may ask and `rates` how often, `tracker` answers announces over HTTP, WebSocket and UDP from
 //! one table, `bridge` holds the swarms that the relay is in, `wire` and WebRTC bring tabs to them, `state` is what survives. Everything
 //! here runs on one many-threaded runtime; the swarms run in [`shards`](crate::shards).
 
@@ -11,6 +11,7 @@ mod guard;
 mod http;
 mod listeners;
 mod page;
+mod quick;
 mod rates;
 mod reply;
 mod state;
@@ -24,7 +25,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,10 +34,12 @@ use tombolo_core::config::Config;
 use tombolo_core::event::{Report, Source};
 use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::mse::Policy;
+use tombolo_core::tracker::passkey::Passkeys;
 
 pub use bridge::Policy as BridgePolicy;
 pub use listeners::Addresses;
 pub use tls::{Tls, TlsError};
+pub use tracker::access::AccessConfig;
 
 use crate::finding::{self, Finding};
 use crate::rtc::{Options, Rtc};
@@ -52,6 +55,7 @@ use page::Page;
 use rates::Rates;
 use state::State;
 use tracker::Tracker;
+use tracker::access::Access;
 
 /// Peers of one swarm that the relay itself is linked with.
 const MAX_LINKS: usize = 500;
@@ -94,6 +98,8 @@ pub struct ServeConfig {
     pub allow_local: bool,
     /// By what native peers are found beside trackers; where it listens is filled in.
     pub finding: finding::Settings,
+    /// Whom the tracker serves, and with which swarms.
+    pub access: AccessConfig,
     /// Whether a scrape may ask for everything.
     pub full_scrape: bool,
     /// Names under which other than loopback listeners answer; any if empty.
@@ -133,6 +139,8 @@ struct Settings {
     limits: bool,
     page: Page,
     tls: Option<Tls>,
+    /// Where the tracker's peers are kept.
+    snapshot: PathBuf,
 }
 
 /// A relay, as all its tasks see it.
@@ -173,6 +181,13 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
         Some(token) => token.clone(),
         None => state.token().map_err(unusable)?,
     };
+    let passkeys = config
+        .access
+        .private
+        .then(|| state.passkeys())
+        .transpose()
+        .map_err(unusable)?;
+    let access = Arc::new(Access::open(&config.access, passkeys)?);
     let listeners = Listeners::open(&config.listen)?;
     let rtc = open_rtc(&config)?;
     let mut listening = listeners.addresses();
@@ -188,6 +203,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
             limits: config.limits,
             tls: config.tls.clone(),
             page: config.page.clone().map_or(Page::Embedded, Page::Folder),
+            snapshot: state.snapshot(),
         },
         started: Instant::now(),
         guard: Guard {
@@ -199,12 +215,23 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
         gate: Arc::default(),
         downs: Arc::default(),
         rates: Rates::new(config.limits),
-        tracker: Tracker::new(tracker::Settings::of(&config, &listening), shards.peer_id()),
-        bridge: Bridge::new(shards.clone(), state, bridging(&config, &listening, finds)),
+        tracker: Tracker::new(
+            tracker::Settings::of(&config, &listening),
+            shards.peer_id(),
+            access.clone(),
+        ),
+        bridge: Bridge::new(
+            shards.clone(),
+            state,
+            bridging(&config, &listening, finds, access.clone()),
+        ),
         shards,
         answers: rtc.is_some(),
     });
+    tracker::snapshot::restore(&relay.tracker, &relay.settings.snapshot);
     let mut tasks = listeners.serve(&relay);
+    tasks.push(tokio::spawn(access.watch()));
+    tasks.push(tokio::spawn(tracker::snapshot::keep(relay.clone())));
     tasks.push(tokio::spawn(relay.bridge.clone().tend()));
     tasks.push(tokio::spawn(tracker::forget(relay.clone())));
     tasks.push(tokio::spawn(listen_to(relay.clone(), reports)));
@@ -309,6 +336,14 @@ fn start_shards(
     Shards::start(&shard, shard_count(config.threads))
 }
 
+/// What signs the passkeys of the relay of that folder.
+///
+/// # Errors
+/// The folder cannot be used.
+pub(crate) fn passkeys(data: &Path) -> io::Result<Passkeys> {
+    State::open(data)?.passkeys()
+}
+
 /// A peer id of ours (BEP 20).
 pub(crate) fn peer_id() -> io::Result<PeerId> {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
@@ -321,7 +356,7 @@ pub(crate) fn peer_id() -> io::Result<PeerId> {
     Ok(PeerId(id))
 }
 
-fn bridging(config: &ServeConfig, listening: &Addresses, finds: bool) -> bridge::Settings {
+fn bridging(config: &ServeConfig, listening: &Addresses, finds: bool, access: Arc<Access>) -> bridge::Settings {
     let hashes = config.add.iter().map(|source| match source {
         Source::Magnet(magnet) => magnet.hashes,
         Source::Metainfo(metainfo) => metainfo.hashes,
@@ -330,6 +365,7 @@ fn bridging(config: &ServeConfig, listening: &Addresses, finds: bool) -> bridge:
     bridge::Settings {
         policy: config.bridge,
         allowed: allowed.into_iter().chain(config.allow.iter().copied()).collect(),
+        access,
         allow_local: config.allow_local,
         finds,
         own: listening.http.iter().chain(&listening.udp).copied().collect(),
@@ -356,7 +392,7 @@ async fn accept_channels(relay: Arc<Relay>, rtc: Arc<Rtc>) {
 }
 
 impl Running {
-    /// Stops: trackers are told, storage is written out. At most 4.5 seconds.
+    /// Stops: trackers are told, storage and the tracker's table are written out. At most 4.5 seconds, but for a slow disk.
     pub async fn stop(self) {
         for task in &self.tasks {
             task.abort();
@@ -366,6 +402,12 @@ impl Running {
                 finding.stop().await;
             }
         };
-        tokio::join!(self.relay.shards.stop(), found);
+        let relay = self.relay.clone();
+        let kept =
+            tokio::task::spawn_blocking(move || tracker::snapshot::save(&relay.tracker, &relay.settings.snapshot));
+        let (_, (), kept) = tokio::join!(self.relay.shards.stop(), found, kept);
+        if let Ok(Err(error)) = kept {
+            eprintln!("the tracker's peers are not kept: {error}");
+        }
     }
 }

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tombolo_core::key::{SwarmKey, hex};
+use tombolo_core::key::{SwarmKey, hex, unhex};
 use tombolo_core::metainfo::Metainfo;
+use tombolo_core::tracker::passkey::Passkeys;
 
 /// The longest metainfo or table that is read back: what the API takes, with room.
 const LONGEST: u64 = 64 << 20;
@@ -106,6 +107,31 @@ impl State {
         Ok(token)
     }
 
+    /// What the tracker's passkeys are signed with, made when it is asked for first. Only the owner can read its file.
+    ///
+    /// # Errors
+    /// There is no entropy, or the file cannot be written, or is not ours.
+    pub(crate) fn passkeys(&self) -> io::Result<Passkeys> {
+        let path = self.data.join("passkeys");
+        if path.exists() {
+            let kept = read(&path).and_then(|text| String::from_utf8(text).ok());
+            let secret = kept.and_then(|text| unhex::<32>(text.trim()));
+            // Made anew, it would make every passkey worthless.
+            return secret
+                .map(Passkeys::new)
+                .ok_or_else(|| io::Error::other("the file `passkeys` does not have 64 hexadecimal digits"));
+        }
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        self.write("passkeys", hex(&secret).as_bytes(), 0o600)?;
+        Ok(Passkeys::new(secret))
+    }
+
+    /// Where the tracker's peers are kept.
+    pub(crate) fn snapshot(&self) -> PathBuf {
+        self.data.join("tracker.peers")
+    }
+
     fn write(&self, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
         let path = self.data.join(name);
         let beside = path.with_extension("new");
@@ -172,6 +198,18 @@ mod tests {
         assert_eq!(state.metainfo(other), None);
         state.forget(hashes.swarm());
         assert_eq!(state.metainfo(hashes.swarm()), None);
+    }
+
+    #[test]
+    fn the_secret_of_passkeys_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        let passkey = state.passkeys().unwrap().mint(5);
+        assert_eq!(state.passkeys().unwrap().check(&passkey, 1), Ok(5));
+        let path = folder.path().join("passkeys");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, "abc").unwrap();
+        assert!(state.passkeys().is_err(), "it is not replaced");
     }
 
     #[test]

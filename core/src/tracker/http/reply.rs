@@ -110,7 +110,13 @@ pub fn parse_scrape(body: &[u8]) -> Result<Vec<(SwarmKey, ScrapeCounts)>, ReplyE
 /// Writes the answer to an announce.
 pub fn encode_announce(reply: &AnnounceReply, form: PeerForm<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(160 + 18 * reply.peers.len());
-    Writer::new(&mut out).dict(|dict| {
+    encode_announce_into(reply, form, &mut out);
+    out
+}
+
+/// Appends the answer to an announce.
+pub fn encode_announce_into(reply: &AnnounceReply, form: PeerForm<'_>, out: &mut Vec<u8>) {
+    Writer::new(out).dict(|dict| {
         number(dict, "complete", reply.complete);
         match reply.external_ip {
             Some(IpAddr::V4(ip)) => dict.bytes("external ip", ip.octets()),
@@ -139,7 +145,6 @@ pub fn encode_announce(reply: &AnnounceReply, form: PeerForm<'_>) -> Vec<u8> {
             .iter()
             .for_each(|warning| dict.bytes("warning message", warning));
     });
-    out
 }
 
 /// Writes the answer to a scrape; `swarms` in any order.

@@ -207,6 +207,22 @@ fn put<const N: usize>(id: PeerId, silent: u32, (ip, port): ([u8; N], [u8; 2]), 
 }
 
 impl Saved<'_> {
+    /// The same without its peers: what it counted.
+    #[must_use]
+    pub const fn deserted(self) -> Self {
+        Self {
+            v4: List {
+                leeches: 0,
+                records: &[],
+            },
+            v6: List {
+                leeches: 0,
+                records: &[],
+            },
+            ..self
+        }
+    }
+
     /// Its peers.
     pub fn peers(&self) -> impl Iterator<Item = SavedPeer> {
         self.v4.peers::<4>().chain(self.v6.peers::<16>())

@@ -4,27 +4,29 @@
 //! relay's own peer is an entry like any other in the swarms that it is in; offers to it are answered here. Native peers that announce
 //! themselves are handed to the bridge, which joins a swarm where native and web peers have come together. Cost of an announce: O(peers wanted).
 
+pub(super) mod access;
 pub(super) mod http;
+mod native;
+pub(super) mod snapshot;
 pub(super) mod socket;
 mod sockets;
 pub(super) mod udp;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tombolo_core::event::Torrent;
 use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::rng::Rng;
 use tombolo_core::time::{Span, Time};
 use tombolo_core::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure, ScrapeCounts};
 use tombolo_core::tracker::registry::{Answer, Asker, Place, Registry, RegistryConfig, WebPeer};
-use tombolo_core::tracker::udp::Family;
 use tombolo_core::tracker::ws::Reply;
 
 use super::{Addresses, Relay, ServeConfig};
+use access::{Access, Pass};
 use sockets::Sockets;
 
 /// Parts of the table: more than there are threads.
@@ -77,8 +79,24 @@ impl Settings {
 struct Part {
     registry: Registry,
     rng: Rng,
-    /// Kept so that an announce does not allocate.
-    answer: Answer,
+}
+
+/// What was asked since the start.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// Announces over HTTP, UDP and WebSocket.
+    pub(super) announces: [AtomicU64; 3],
+    pub(super) scrapes: AtomicU64,
+    /// Announces that were refused by list or passkey.
+    pub(super) refused: AtomicU64,
+}
+
+/// The faces, as they are counted.
+#[derive(Clone, Copy, Debug)]
+enum Face {
+    Http,
+    Udp,
+    Web,
 }
 
 /// The tracker's table and its sockets.
@@ -89,11 +107,13 @@ pub(super) struct Tracker {
     parts: Vec<Mutex<Part>>,
     sockets: Sockets,
     next: AtomicU64,
+    access: Arc<Access>,
+    pub(super) asked: Asked,
 }
 
 impl Tracker {
     /// An empty table. `peer_id` is our own.
-    pub(super) fn new(settings: Settings, peer_id: PeerId) -> Self {
+    pub(super) fn new(settings: Settings, peer_id: PeerId, access: Arc<Access>) -> Self {
         let config = RegistryConfig {
             peer_ttl: Span::from_micros(u64::try_from(settings.peer_ttl.as_micros()).unwrap_or(u64::MAX)),
             max_peers: settings.max_peers,
@@ -104,7 +124,6 @@ impl Tracker {
             Mutex::new(Part {
                 registry: Registry::new(config, table),
                 rng: Rng::new(dice),
-                answer: Answer::default(),
             })
         };
         Self {
@@ -114,11 +133,15 @@ impl Tracker {
             parts: (0..PARTS).map(|_| part()).collect(),
             sockets: Sockets::default(),
             next: AtomicU64::new(OURSELVES + 1),
+            access,
+            asked: Asked::default(),
         }
     }
 
+    /// From an origin that lies before the start, so that a peer that was silent before it has its time.
     fn now(&self) -> Time {
-        Time::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+        let since = self.settings.peer_ttl + self.started.elapsed();
+        Time::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
     fn part(&self, swarm: SwarmKey) -> MutexGuard<'_, Part> {
@@ -127,12 +150,32 @@ impl Tracker {
         self.parts[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an announce; `then` makes of the answer what is to be sent.
-    fn announce<T>(&self, asker: &Asker<'_>, then: impl FnOnce(&Answer) -> T) -> T {
+    fn with<T>(&self, part: usize, look: impl FnOnce(&mut Part) -> T) -> Option<T> {
+        let part = self.parts.get(part)?;
+        Some(look(&mut part.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Takes an announce and fills `answer`, which whoever asks often keeps, so that none allocates.
+    fn announce(&self, asker: &Asker<'_>, answer: &mut Answer) {
+        let now = self.now();
         let mut part = self.part(asker.request.swarm);
-        let Part { registry, rng, answer } = &mut *part;
-        registry.announce(self.now(), rng, asker, answer);
-        then(answer)
+        let Part { registry, rng } = &mut *part;
+        registry.announce(now, rng, asker, answer);
+    }
+
+    /// Counts an announce, and says why it is refused.
+    fn admit(&self, face: Face, swarm: SwarmKey, pass: Pass) -> Result<(), Failure> {
+        self.asked.announces[face as usize].fetch_add(1, Ordering::Relaxed);
+        let refused = match self.access.still(pass) {
+            Err(error) => error.to_string(),
+            Ok(()) if self.access.serves(swarm) => return Ok(()),
+            Ok(()) => String::from("this tracker does not serve this info-hash"),
+        };
+        self.asked.refused.fetch_add(1, Ordering::Relaxed);
+        Err(Failure {
+            reason: refused,
+            retry_in_minutes: None,
+        })
     }
 
     /// Native peers of a swarm.
@@ -146,7 +189,9 @@ impl Tracker {
             numwant: MAX_NUMWANT,
             family: None,
         };
-        self.announce(&asker, |answer| answer.addresses.clone())
+        let mut answer = Answer::default();
+        self.announce(&asker, &mut answer);
+        answer.addresses
     }
 
     /// Enters our own web peer into a swarm, or renews it. The others there, as many as are wanted.
@@ -158,7 +203,9 @@ impl Tracker {
             numwant,
             family: None,
         };
-        self.announce(&asker, |answer| (answer.counts, answer.web.clone()))
+        let mut answer = Answer::default();
+        self.announce(&asker, &mut answer);
+        (answer.counts, answer.web)
     }
 
     /// Enters our own web peer into a swarm, and asks the others there to offer themselves soon.
@@ -195,8 +242,13 @@ impl Tracker {
         }
     }
 
+    /// The counts of a swarm; zeros, too, of one that is not served.
     fn scrape(&self, swarm: SwarmKey) -> ScrapeCounts {
-        self.part(swarm).registry.scrape(swarm)
+        if self.access.serves(swarm) {
+            self.part(swarm).registry.scrape(swarm)
+        } else {
+            ScrapeCounts::default()
+        }
     }
 
     /// The counts of every swarm, if that is switched on.
@@ -237,76 +289,11 @@ impl Tracker {
     }
 }
 
-/// What a native peer's announce comes to, over HTTP and UDP alike.
-fn announce_native<T>(
-    relay: &Relay,
-    request: &AnnounceRequest,
-    (remote, local): (IpAddr, IpAddr),
-    family: Option<Family>,
-    then: impl FnOnce(&mut Answer) -> T,
-) -> T {
-    let tracker = &relay.tracker;
-    let place = tracker.place(remote, request.port);
-    let numwant = request
-        .numwant
-        .map_or(NUMWANT, |wanted| usize::try_from(wanted).unwrap_or(MAX_NUMWANT))
-        .min(MAX_NUMWANT);
-    let asker = Asker {
-        request,
-        place,
-        numwant,
-        family,
-    };
-    let mut answer = tracker.announce(&asker, Answer::clone);
-    let torrent = bridged(relay, request, &answer);
-    if let (Some(torrent), Place::Native(address)) = (torrent, place)
-        && request.peer_id != tracker.peer_id
-    {
-        relay.bridge.peers(torrent, vec![address]);
-    }
-    let own = torrent
-        .and_then(|_| tracker.own_address(local.to_canonical()))
-        .filter(|own| numwant > 0 && fits(*own, family));
-    if let Some(own) = own {
-        answer.addresses.truncate(numwant - 1);
-        answer.ids.truncate(numwant - 1);
-        answer.addresses.push(own);
-        answer.ids.push(tracker.peer_id);
-    }
-    then(&mut answer)
-}
-
-/// The torrent of an announce where the relay is in the swarm, or joins it now: since both kinds of peers have come to it, and
-/// find each other through a bridge alone. Not for one that leaves.
-fn bridged(relay: &Relay, request: &AnnounceRequest, answer: &Answer) -> Option<Torrent> {
-    let swarm = request.swarm;
-    if request.event == AnnounceEvent::Stopped {
-        return None;
-    }
-    let known = relay.bridge.find(swarm);
-    if known.is_some() || !answer.both_kinds {
-        return known;
-    }
-    let torrent = relay.bridge.admit(swarm, || relay.tracker.natives(swarm)).ok()?;
-    if relay.answers {
-        relay.tracker.gather(swarm);
-    }
-    Some(torrent)
-}
-
 /// What is said to an address that asks too often.
 fn too_often() -> Failure {
     Failure {
         reason: "your address asks too often".into(),
         retry_in_minutes: Some(1),
-    }
-}
-
-fn fits(address: SocketAddr, family: Option<Family>) -> bool {
-    match family {
-        Some(Family::V4) => address.is_ipv4(),
-        Some(Family::V6) => address.is_ipv6(),
-        None => true,
     }
 }
 

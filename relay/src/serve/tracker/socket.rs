@@ -18,7 +18,8 @@ use tombolo_core::tracker::query::{AnnounceEvent, AnnounceRequest, Failure};
 use tombolo_core::tracker::registry::{Answer, Asker, Place, WebPeer};
 use tombolo_core::tracker::ws::{self, Offer, Reply, Request, Sdp, Signal};
 
-use super::{MAX_NUMWANT, OURSELVES};
+use super::native::bridged;
+use super::{Face, MAX_NUMWANT, OURSELVES, Pass};
 use crate::serve::Relay;
 use crate::serve::guard::Ends;
 use crate::serve::websocket::frame::{self, Decoder, Fault, Part, opcode};
@@ -44,15 +45,20 @@ struct Client {
     relay: Arc<Relay>,
     connection: u64,
     address: IpAddr,
+    pass: Pass,
+    /// Kept from one announce to the next.
+    answer: Answer,
     /// What it has announced, to be forgotten with it.
     announced: BTreeMap<SwarmKey, PeerId>,
 }
 
-/// Serves one socket until it ends. `read` is what came after the request.
-pub(crate) async fn serve(relay: Arc<Relay>, stream: Stream, read: Bytes, ends: Ends) {
+/// Serves one socket until it ends. `read` is what came after the request, `passkey` what its path had.
+pub(crate) async fn serve(relay: Arc<Relay>, stream: Stream, read: Bytes, ends: Ends, passkey: Option<String>) {
     let connection = relay.tracker.next.fetch_add(1, Ordering::Relaxed);
     let messages = relay.tracker.sockets.open(connection);
     let mut client = Client {
+        pass: relay.tracker.access.pass(passkey.as_deref()),
+        answer: Answer::default(),
         relay,
         connection,
         address: ends.remote.ip(),
@@ -171,7 +177,12 @@ impl Client {
             replies.push(framed(&Reply::Failed(Some(request.swarm), super::too_often())));
             return;
         }
-        let tracker = &self.relay.tracker;
+        let relay = self.relay.clone();
+        let tracker = &relay.tracker;
+        if let Err(failure) = tracker.admit(Face::Web, request.swarm, self.pass) {
+            replies.push(framed(&Reply::Failed(Some(request.swarm), failure)));
+            return;
+        }
         let stopped = request.event == AnnounceEvent::Stopped;
         if stopped {
             self.announced.remove(&request.swarm);
@@ -191,10 +202,11 @@ impl Client {
             numwant: offers.len().min(MAX_NUMWANT),
             family: None,
         };
-        let answer = tracker.announce(&asker, Answer::clone);
+        tracker.announce(&asker, &mut self.answer);
+        let answer = &self.answer;
         let reply = tracker.reply(answer.counts, tracker.settings.interval);
         replies.push(framed(&Reply::Announced(request.swarm, reply)));
-        let torrent = super::bridged(&self.relay, request, &answer).filter(|_| self.relay.answers);
+        let torrent = bridged(&relay, request, answer).filter(|_| relay.answers);
         if !stopped {
             self.hand_on(request, offers, (torrent, &answer.web));
         }
@@ -274,6 +286,17 @@ impl Client {
             return Reply::Failed(None, super::too_often());
         }
         let tracker = &self.relay.tracker;
+        tracker.asked.scrapes.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = tracker.access.still(self.pass) {
+            let reason = error.to_string();
+            return Reply::Failed(
+                None,
+                Failure {
+                    reason,
+                    retry_in_minutes: None,
+                },
+            );
+        }
         if !swarms.is_empty() {
             return Reply::Scraped(swarms.iter().map(|swarm| (*swarm, tracker.scrape(*swarm))).collect());
         }

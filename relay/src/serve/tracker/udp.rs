@@ -1,117 +1,297 @@
-//! The tracker over UDP (BEP 15).
+//! The tracker over UDP (BEP 15, BEP 41).
 //!
-//! A connection number is a keyed hash of the address and the time, so none is remembered: one is good for two to four minutes, and a
-//! forged source address never gets more than the 16 bytes that say the number.
+//! A connection number is a keyed hash of the address it was given to, so none is remembered, and a forged source address never gets more
+//! than the 16 bytes that say the number. The secret in it is drawn anew every two minutes and the one before still counts, so a number is good
+//! for two to four minutes. Packets are read and written in batches: under load a system call moves up to 32 of them each way.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
+use rustix::net::addr::SocketAddrArg as _;
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, sendmmsg};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tombolo_core::tracker::http::path_asks;
 use tombolo_core::tracker::query::AnnounceReply;
+use tombolo_core::tracker::registry::Answer;
 use tombolo_core::tracker::udp::{Connection, Family, Request, Response};
 
-use super::announce_native;
+use super::native::{self, Native};
+use super::{Face, Pass};
 use crate::serve::Relay;
 
-/// The longest packet read: a scrape of 74 swarms has 1,496 bytes.
-const PACKET: usize = 2048;
+/// Room for packets that the kernel joined, as it may for one who sends many.
+const RUN: usize = 64 << 10;
 
 /// Peers in one answer: so many of IPv6 fit into one unfragmented packet.
 const MAX_PEERS: u32 = 70;
 
-/// Seconds after which connection numbers change.
-const EPOCH: u64 = 120;
+/// How long a secret is the newest.
+const EPOCH: Duration = Duration::from_secs(120);
 
+/// Batches after which others on this thread have their turn.
+const TURN: usize = 16;
+
+/// What connection numbers are made by.
 struct Numbers {
-    key: RandomState,
-    started: Instant,
+    keyed: RandomState,
+    newest: [u64; 2],
+    before: [u64; 2],
+    since: Instant,
 }
 
 impl Numbers {
-    fn epoch(&self) -> u64 {
-        self.started.elapsed().as_secs() / EPOCH
+    fn new(now: Instant) -> Self {
+        Self {
+            keyed: RandomState::new(),
+            newest: secret(),
+            // Nobody was ever given a number by it.
+            before: secret(),
+            since: now,
+        }
     }
 
-    fn of(&self, address: IpAddr, epoch: u64) -> Connection {
-        Connection(self.key.hash_one((address, epoch)))
+    /// Changes the secret when it is time to; both, where nobody asked for so long that the newest is too old as well.
+    fn turn(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.since);
+        if age >= EPOCH {
+            self.before = if age < 2 * EPOCH { self.newest } else { secret() };
+            self.newest = secret();
+            self.since = now;
+        }
+    }
+
+    fn of(&self, address: IpAddr) -> Connection {
+        self.number(self.newest, address)
     }
 
     fn is_good(&self, connection: Connection, address: IpAddr) -> bool {
-        let epoch = self.epoch();
-        connection == self.of(address, epoch) || epoch > 0 && connection == self.of(address, epoch - 1)
+        connection == self.of(address) || connection == self.number(self.before, address)
     }
+
+    /// With 0 as its first byte, by which a tracker's packets are known where others share the port.
+    fn number(&self, secret: [u64; 2], address: IpAddr) -> Connection {
+        Connection(self.keyed.hash_one((secret, address)) >> 8)
+    }
+}
+
+fn secret() -> [u64; 2] {
+    [super::random(), super::random()]
 }
 
 /// Answers packets for ever.
 pub(crate) async fn serve(relay: Arc<Relay>, socket: UdpSocket) {
-    let numbers = Numbers {
-        key: RandomState::new(),
-        started: Instant::now(),
+    let Ok(mut desk) = Desk::new(relay, &socket) else {
+        return;
     };
-    let Ok(local) = socket.local_addr() else { return };
-    let mut packet = [0; PACKET];
     loop {
         if socket.readable().await.is_err() {
             continue;
         }
-        loop {
-            match socket.try_recv_from(&mut packet) {
-                Ok((length, from)) => {
-                    if let Some(reply) = answer(&relay, &numbers, &packet[..length], (from, local)) {
-                        // A full buffer drops it, as the network might: the client asks again.
-                        let _ = socket.try_send_to(&reply, from);
-                    }
-                }
+        desk.numbers.turn(Instant::now());
+        for _ in 0..TURN {
+            let read = socket.try_io(Interest::READABLE, || desk.receive(&socket));
+            match read {
+                Ok(()) => desk.send(&socket),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // An earlier answer could not be delivered.
                 Err(_) => {}
             }
         }
+        tokio::task::yield_now().await;
     }
 }
 
-/// What is sent back; nothing to a packet that is malformed or has a wrong number, or to an address that asks too often.
-fn answer(relay: &Relay, numbers: &Numbers, packet: &[u8], (from, local): (SocketAddr, SocketAddr)) -> Option<Vec<u8>> {
-    let request = Request::decode(packet).ok()?;
-    if request
-        .connection()
-        .is_some_and(|connection| !numbers.is_good(connection, from.ip()))
-    {
-        return None;
+/// What is kept from one batch to the next.
+struct Desk {
+    relay: Arc<Relay>,
+    local: SocketAddr,
+    state: UdpSocketState,
+    numbers: Numbers,
+    input: Vec<u8>,
+    answer: Answer,
+    /// The answers of a batch, one after the other, and who gets which part.
+    output: Vec<u8>,
+    parts: Vec<(SocketAddr, usize)>,
+}
+
+impl Desk {
+    fn new(relay: Arc<Relay>, socket: &UdpSocket) -> io::Result<Self> {
+        Ok(Self {
+            relay,
+            local: socket.local_addr()?,
+            state: UdpSocketState::new(UdpSockRef::from(socket))?,
+            numbers: Numbers::new(Instant::now()),
+            input: vec![0; BATCH_SIZE * RUN],
+            answer: Answer::default(),
+            output: Vec::new(),
+            parts: Vec::new(),
+        })
     }
-    let is_connect = matches!(request, Request::Connect(_));
-    if !is_connect && !relay.rates.tracker(from.ip()) {
-        return None;
+
+    /// Reads a batch and puts its answers to the output.
+    fn receive(&mut self, socket: &UdpSocket) -> io::Result<()> {
+        let mut input = std::mem::take(&mut self.input);
+        let mut metas = [RecvMeta::default(); BATCH_SIZE];
+        let read = {
+            let mut chunks = input.chunks_mut(RUN);
+            let mut slices: [_; BATCH_SIZE] =
+                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+            self.state.recv(UdpSockRef::from(socket), &mut slices, &mut metas)
+        };
+        for (meta, run) in metas.iter().take(*read.as_ref().unwrap_or(&0)).zip(input.chunks(RUN)) {
+            let local = meta.dst_ip.unwrap_or_else(|| self.local.ip());
+            let run = run.get(..meta.len).unwrap_or_default();
+            for packet in run.chunks(meta.stride.max(1)) {
+                self.take(packet, meta.addr, local);
+            }
+        }
+        self.input = input;
+        read.map(|_| ())
     }
-    let family = if from.is_ipv4() { Family::V4 } else { Family::V6 };
-    let response = match request {
-        Request::Connect(transaction) => Response::Connect(transaction, numbers.of(from.ip(), numbers.epoch())),
-        Request::Announce {
-            transaction,
-            mut announce,
-            ..
-        } => {
-            announce.numwant = announce.numwant.map(|wanted| wanted.min(MAX_PEERS));
-            let interval = relay.tracker.settings.interval;
-            announce_native(relay, &announce, (from.ip(), local.ip()), Some(family), |answer| {
+
+    fn take(&mut self, packet: &[u8], from: SocketAddr, local: IpAddr) {
+        let before = self.output.len();
+        if let Some(response) = self.response(packet, (from, local)) {
+            response.encode(family(from), &mut self.output);
+            self.parts.push((from, self.output.len() - before));
+            if let Response::Announce(_, reply) = response {
+                self.answer.addresses = reply.peers;
+            }
+        }
+    }
+
+    /// Sends the answers of a batch. What does not fit into the socket's buffer is dropped, as the network might: clients ask again.
+    fn send(&mut self, socket: &UdpSocket) {
+        let mut rest = &self.output[..];
+        for batch in self.parts.chunks(BATCH_SIZE) {
+            let to: Vec<_> = batch.iter().map(|(to, _)| to.as_any()).collect();
+            let slices: Vec<_> = batch
+                .iter()
+                .map(|(_, length)| {
+                    let (packet, after) = rest.split_at_checked(*length).unwrap_or_default();
+                    rest = after;
+                    [IoSlice::new(packet)]
+                })
+                .collect();
+            let mut controls: [_; BATCH_SIZE] = std::array::from_fn(|_| SendAncillaryBuffer::default());
+            let messages = to.iter().zip(&slices).zip(&mut controls);
+            let mut messages: Vec<_> = messages
+                .map(|((to, slice), control)| MMsgHdr::new_with_addr(to, slice, control))
+                .collect();
+            let mut from = 0;
+            while from < messages.len() {
+                match sendmmsg(socket, &mut messages[from..], SendFlags::DONTWAIT) {
+                    Ok(sent) if sent > 0 => from += sent,
+                    Err(rustix::io::Errno::INTR) => {}
+                    // It is about the first of them alone.
+                    _ => from += 1,
+                }
+            }
+        }
+        self.output.clear();
+        self.parts.clear();
+    }
+
+    /// What is sent back; nothing to a packet that is malformed or has a wrong number, or to an address that asks too often.
+    fn response(&mut self, packet: &[u8], (from, local): (SocketAddr, IpAddr)) -> Option<Response> {
+        let request = Request::decode(packet).ok()?;
+        if request
+            .connection()
+            .is_some_and(|connection| !self.numbers.is_good(connection, from.ip()))
+        {
+            return None;
+        }
+        let is_connect = matches!(request, Request::Connect(_));
+        let relay = self.relay.clone();
+        if !is_connect && !relay.rates.tracker(from.ip()) {
+            return None;
+        }
+        let tracker = &relay.tracker;
+        Some(match request {
+            Request::Connect(transaction) => Response::Connect(transaction, self.numbers.of(from.ip())),
+            Request::Announce {
+                transaction,
+                mut announce,
+                ip,
+                url_data,
+                ..
+            } => {
+                if let Err(failure) = tracker.admit(Face::Udp, announce.swarm, pass(&relay, &url_data)) {
+                    return Some(Response::Error(transaction, failure.reason));
+                }
+                announce.numwant = announce.numwant.map(|wanted| wanted.min(MAX_PEERS));
+                let asked = Native {
+                    request: &announce,
+                    remote: from.ip(),
+                    local,
+                    said: ip.map(IpAddr::V4).filter(|_| from.is_ipv4()),
+                    also: None,
+                    family: Some(family(from)),
+                };
+                native::announce(&relay, &asked, &mut self.answer);
                 let reply = AnnounceReply {
-                    peers: std::mem::take(&mut answer.addresses),
-                    ..relay.tracker.reply(answer.counts, interval)
+                    peers: std::mem::take(&mut self.answer.addresses),
+                    ..tracker.reply(self.answer.counts, tracker.settings.interval)
                 };
                 Response::Announce(transaction, reply)
-            })
-        }
-        Request::Scrape {
-            transaction, swarms, ..
-        } => Response::Scrape(
-            transaction,
-            swarms.into_iter().map(|swarm| relay.tracker.scrape(swarm)).collect(),
-        ),
-    };
-    let mut reply = Vec::new();
-    response.encode(family, &mut reply);
-    Some(reply)
+            }
+            Request::Scrape {
+                transaction, swarms, ..
+            } => {
+                tracker.asked.scrapes.fetch_add(1, Ordering::Relaxed);
+                // No option of a scrape could bring a passkey.
+                match tracker.access.pass(None) {
+                    Err(error) => Response::Error(transaction, error.to_string()),
+                    Ok(_) => Response::Scrape(
+                        transaction,
+                        swarms.into_iter().map(|swarm| tracker.scrape(swarm)).collect(),
+                    ),
+                }
+            }
+        })
+    }
+}
+
+/// What the path is worth that the options of an announce give (BEP 41).
+fn pass(relay: &Relay, url_data: &[u8]) -> Pass {
+    let path = url_data.split(|&byte| byte == b'?').next().unwrap_or_default();
+    let path = std::str::from_utf8(path).unwrap_or_default();
+    relay
+        .tracker
+        .access
+        .pass(path_asks(path).and_then(|(_, passkey)| passkey))
+}
+
+const fn family(from: SocketAddr) -> Family {
+    if from.is_ipv4() { Family::V4 } else { Family::V6 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_good_for_its_address_and_its_time() {
+        let start = Instant::now();
+        let (mine, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut numbers = Numbers::new(start);
+        let first = numbers.of(mine);
+        assert!(numbers.is_good(first, mine) && !numbers.is_good(first, other));
+        numbers.turn(at(119));
+        assert_eq!(numbers.of(mine), first);
+        numbers.turn(at(130));
+        let second = numbers.of(mine);
+        assert!(numbers.is_good(first, mine) && second != first);
+        numbers.turn(at(251));
+        assert!(!numbers.is_good(first, mine) && numbers.is_good(second, mine));
+        numbers.turn(at(1_000));
+        assert!(!numbers.is_good(second, mine), "nobody asked for long");
+    }
 }
