@@ -14,6 +14,7 @@ mod checks {
     pub(crate) mod metadata;
     pub(crate) mod metainfo;
     pub(crate) mod tracker_http;
+    pub(crate) mod tracker_server;
     pub(crate) mod tracker_udp;
     pub(crate) mod tracker_ws;
 }
@@ -105,6 +106,11 @@ fn metainfo() {
 #[test]
 fn tracker_http() {
     run(checks::tracker_http::check, &seeds::tracker_http());
+}
+
+#[test]
+fn tracker_server() {
+    run(checks::tracker_server::check, &seeds::tracker_server());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::tracker::http::{PeerForm, announce_url, encode_announce, encode_failure, encode_scrape};
+use tombolo_core::tracker::passkey::Passkeys;
 use tombolo_core::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure, ScrapeCounts};
 use tombolo_core::tracker::udp::{Connection, Family, Request, Response, Transaction};
 use tombolo_core::wire::handshake::{Handshake, Reserved};
@@ -262,6 +263,35 @@ pub(crate) fn tracker_udp() -> Inputs {
             inputs.push(packet);
         }
     }
+    inputs
+}
+
+/// Requests as they begin, a list, a passkey, two swarms of a snapshot.
+pub(crate) fn tracker_server() -> Inputs {
+    let mut inputs = texts(&[
+        "GET /announce?info_hash=%00 HTTP/1.1\r\nHost: tracker\r\nConnection: close\r\n\r\n",
+        "GET /key/scrape?x HTTP/1.0\r\nContent-Length: 0\r\nConnection: keep-alive\r\nUpgrade: x\r\n\r\n",
+        "5a3ce9c14e7a08645677bbd1cfe7d8f956d53256 # one\r\n\n5a3ce9c14e7a08645677bbd1cfe7d8f956d53256\
+         5a3ce9c14e7a08645677bbd1\n",
+        &Passkeys::new([7; 32]).mint(0x1000),
+    ]);
+    let peer = |id: u8, address: &[u8]| [&[id; 20][..], &[0, 0, 1, 0], address, &[1, 2]].concat();
+    let head = |swarm: u8, counts: [u8; 4]| {
+        let counts = counts.iter().flat_map(|count| [0, 0, 0, *count]);
+        [&[swarm; 20][..], &[0, 0, 0, 3]]
+            .concat()
+            .into_iter()
+            .chain(counts)
+            .collect::<Vec<_>>()
+    };
+    let first = [
+        head(1, [1, 2, 1, 1]),
+        peer(1, &[10; 4]),
+        peer(2, &[11; 4]),
+        peer(1, &[12; 16]),
+    ]
+    .concat();
+    inputs.push([first, head(2, [0, 1, 0, 0]), peer(3, &[13; 4])].concat());
     inputs
 }
 

@@ -118,3 +118,22 @@ fn a_hybrid_of_a_single_file() {
         (Some(v1), v2),
     );
 }
+
+/// A torrent of 732,766,208 bytes in 1,398 pieces of 512 KiB.
+#[test]
+fn the_golden_metainfo_is_read() {
+    let hashes = vec![0x5a; 27_960];
+    let info = [
+        &b"d6:lengthi732766208e4:name10:golden.iso12:piece lengthi524288e6:pieces27960:"[..],
+        &hashes,
+        b"e",
+    ]
+    .concat();
+    let torrent = [b"d8:announce28:http://tracker.test/announce4:info", &info[..], b"e"].concat();
+    let metainfo = Metainfo::parse(&torrent.into()).expect("it is well formed");
+    assert_eq!(metainfo.info, info);
+    let layout = &metainfo.layout;
+    assert_eq!((layout.pieces(), layout.total()), (1_398, 732_766_208));
+    let last = layout.iter().next_back().expect("a piece");
+    assert_eq!(layout.piece_length(last), 732_766_208 - 1_397 * 524_288);
+}

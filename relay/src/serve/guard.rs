@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
 
 /// Connections to the HTTP port that one address may have: a household of tabs behind one router, many times over.
@@ -68,6 +70,17 @@ impl Guard {
         }
         let given = text(headers, &AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
         given.is_some_and(|given| same(given.as_bytes(), self.token.as_bytes()))
+    }
+
+    /// Whether a browser's user gave the token as a password. Browsers add it to whatever any page asks, so that it is only to be taken
+    /// for looking.
+    pub(crate) fn signed_in(&self, headers: &HeaderMap) -> bool {
+        let given = text(headers, &AUTHORIZATION).and_then(|value| value.strip_prefix("Basic "));
+        let given = given.and_then(|given| STANDARD.decode(given).ok());
+        let password = given
+            .as_deref()
+            .and_then(|given| given.splitn(2, |byte| *byte == b':').nth(1));
+        password.is_some_and(|password| same(password, self.token.as_bytes()))
     }
 
     /// Whether a request is one that our own page makes for its visitor. What it may do so is no more than `/wire` lets
@@ -229,6 +242,16 @@ mod tests {
         assert!(guard.authorised(ends("127.0.0.1:1"), &bearer("Bearer secret")));
         assert!(!guard.authorised(ends("127.0.0.1:1"), &bearer("Bearer secreT")));
         assert!(!guard.authorised(ends("127.0.0.1:1"), &HeaderMap::new()));
+        let basic = |text: &str| {
+            let value = format!("Basic {}", STANDARD.encode(text)).parse().unwrap();
+            HeaderMap::from_iter([(AUTHORIZATION, value)])
+        };
+        assert!(guard.signed_in(&basic("anyone:secret")) && guard.signed_in(&basic(":secret")));
+        assert!(!guard.signed_in(&basic("secret")) && !guard.signed_in(&basic("secret:")));
+        assert!(
+            !guard.authorised(ends("127.0.0.1:1"), &basic(":secret")),
+            "for looking alone"
+        );
         let local = Guard {
             allow_local: true,
             ..guard

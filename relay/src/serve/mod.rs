@@ -11,6 +11,7 @@ mod guard;
 mod http;
 mod listeners;
 mod page;
+mod people;
 mod quick;
 mod rates;
 mod reply;

@@ -64,22 +64,22 @@ impl Desk {
 
 /// Takes connections for ever.
 pub(super) async fn listen(relay: Arc<Relay>, listener: TcpListener) {
-    let Ok(listener) = listener.into_std().and_then(AsyncFd::register) else {
-        return;
-    };
-    let Ok(local) = listener.get_ref().local_addr() else {
+    let Ok(local) = listener.local_addr() else { return };
+    // Tokio's listener makes a stream of each connection, which costs more than to answer it. As a stream itself, it can be waited for.
+    let listener = listener.into_std().map(|listener| OwnedFd::from(listener).into());
+    let Ok(listener) = listener.and_then(TcpStream::from_std) else {
         return;
     };
     let mut desk = Desk::default();
     loop {
-        let Ok(mut ready) = listener.readable().await else {
+        if listener.readable().await.is_err() {
             continue;
-        };
+        }
         for _ in 0..TURN {
-            match ready.try_io(|listener| accept(listener.get_ref())) {
-                Ok(Ok((stream, remote))) => take(&relay, stream, Ends { local, remote }, &mut desk),
-                Ok(Err(_)) => tokio::time::sleep(FULL).await,
-                Err(_would_block) => break,
+            match listener.try_io(Interest::READABLE, || accept(&listener)) {
+                Ok((stream, remote)) => take(&relay, stream, Ends { local, remote }, &mut desk),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => tokio::time::sleep(FULL).await,
             }
         }
         tokio::task::yield_now().await;

@@ -4,21 +4,36 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use super::Relay;
 use super::guard::Ends;
 use super::reply::{self, Reply};
+use super::{Relay, people};
 use crate::panics;
 use crate::shard::{Counts, sum};
 
+/// The page for people has no script and loads nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'";
+
 /// Answers a request for numbers.
 pub(crate) async fn answer(relay: &Arc<Relay>, ends: Ends, request: &Request<Incoming>) -> Reply {
-    if !relay.guard.authorised(ends, request.headers()) {
-        return reply::refusal(StatusCode::UNAUTHORIZED, "unauthorised", "this needs the relay's token");
+    let for_people = request.uri().path() == "/stats";
+    let guard = &relay.guard;
+    let headers = request.headers();
+    let may_look = guard.authorised(ends, headers) || for_people && guard.signed_in(headers);
+    if !may_look {
+        let mut refusal = reply::refusal(StatusCode::UNAUTHORIZED, "unauthorised", "this needs the relay's token");
+        if for_people {
+            // A browser then asks its user.
+            let scheme = HeaderValue::from_static("Basic realm=\"the relay's token as password\"");
+            refusal.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        return refusal;
     }
     let numbers = numbers(relay).await;
     match request.uri().path() {
@@ -27,7 +42,12 @@ pub(crate) async fn answer(relay: &Arc<Relay>, ends: Ends, request: &Request<Inc
             "text/plain; version=0.0.4; charset=utf-8",
             metrics(&numbers),
         ),
-        "/stats" => reply::text(StatusCode::OK, people(&numbers)),
+        "/stats" => {
+            let mut page = reply::reply(StatusCode::OK, "text/html; charset=utf-8", people::page(&numbers));
+            page.headers_mut()
+                .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            page
+        }
         _ => reply::json(StatusCode::OK, &numbers),
     }
 }
@@ -44,10 +64,17 @@ async fn numbers(relay: &Arc<Relay>) -> Value {
         .map(|(_, counts)| counts)
         .fold(Counts::default(), sum);
     let (swarms, swarm_peers) = relay.tracker.size();
+    let asked = &relay.tracker.asked;
+    let [http, udp, web] = asked.announces.each_ref().map(|count| count.load(Ordering::Relaxed));
     json!({
         "torrents": torrents,
         "swarms": swarms,
         "swarm_peers": swarm_peers,
+        "announces_http": http,
+        "announces_udp": udp,
+        "announces_web": web,
+        "announces_refused": asked.refused.load(Ordering::Relaxed),
+        "scrapes": asked.scrapes.load(Ordering::Relaxed),
         "peers_web": counts.rtc + counts.wire,
         "peers_wire": counts.wire,
         "peers_native": counts.native,
@@ -81,6 +108,11 @@ fn each(numbers: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 fn metrics(numbers: &Value) -> String {
     let counters = [
+        "announces_http",
+        "announces_udp",
+        "announces_web",
+        "announces_refused",
+        "scrapes",
         "bytes_native_in",
         "bytes_native_out",
         "bytes_web_in",
@@ -98,13 +130,6 @@ fn metrics(numbers: &Value) -> String {
             text,
             "# TYPE tombolo_{name}{suffix} {kind}\ntombolo_{name}{suffix} {value}"
         );
-        text
-    })
-}
-
-fn people(numbers: &Value) -> String {
-    each(numbers).fold(String::new(), |mut text, (name, value)| {
-        let _ = writeln!(text, "{name:<18}{value}");
         text
     })
 }

@@ -1,8 +1,10 @@
 //! `tombolo serve` from outside, on loopback: its faces, its policies, its end. And two shards that trade.
 
+mod access;
 mod api;
 #[path = "../common/mod.rs"]
 mod common;
+mod faces;
 mod limits;
 mod meeting;
 mod process;

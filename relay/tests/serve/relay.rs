@@ -89,7 +89,11 @@ impl Relay {
 
     /// Sends a request with further header lines; the status and the body.
     pub(crate) fn ask(&self, request: &str, headers: &[&str], body: &str) -> (u16, Vec<u8>) {
-        let address = self.address("http");
+        self.ask_at(self.address("http"), request, headers, body)
+    }
+
+    /// The same of one of several listeners.
+    pub(crate) fn ask_at(&self, address: SocketAddr, request: &str, headers: &[&str], body: &str) -> (u16, Vec<u8>) {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let host = if headers.iter().any(|line| line.starts_with("Host:")) {

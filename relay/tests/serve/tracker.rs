@@ -13,7 +13,7 @@ use crate::socket::{Message, Socket};
 
 const SWARM: SwarmKey = SwarmKey(*b"\x00\xff%&=+ ?#swarm-of-te");
 
-fn escaped(bytes: &[u8]) -> String {
+pub(crate) fn escaped(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("%{byte:02x}")).collect()
 }
 
