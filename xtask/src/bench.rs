@@ -4,8 +4,20 @@ use crate::command;
 use crate::console::Console;
 use crate::{place, setup, wasm};
 
-/// Runs `tests/bench/main.mjs` with the arguments given (names of measurements; all without).
+/// Runs `tests/bench/main.mjs` with the arguments given (names of measurements; all without), or after `tracker` the trackers' bench.
 pub(crate) fn run(console: &Console, arguments: &[String]) -> Result<(), String> {
+    if let Some(("tracker", names)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let mut cargo = command::cargo(&[
+            "bench",
+            "--quiet",
+            "--package",
+            "tombolo-relay",
+            "--bench",
+            "tracker",
+            "--",
+        ]);
+        return command::run(cargo.args(names));
+    }
     setup::everything(console);
     wasm::build(console)?;
     console.say("building the relay in release");

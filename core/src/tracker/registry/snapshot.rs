@@ -123,7 +123,7 @@ pub fn section_length(head: &[u8; SECTION_HEAD]) -> Result<usize, SnapshotError>
 pub fn swarms<'a>(
     head: &[u8; SECTION_HEAD],
     payload: &'a [u8],
-) -> Result<impl Iterator<Item = Saved<'a>>, SnapshotError> {
+) -> Result<impl Iterator<Item = Saved<'a>> + use<'a>, SnapshotError> {
     if head[4..] != checksum(payload) {
         return Err(SnapshotError::Checksum);
     }

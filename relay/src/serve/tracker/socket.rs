@@ -28,6 +28,9 @@ use crate::stream::Stream;
 /// What one read takes in: most announces with their offers.
 const READ: usize = 16 << 10;
 
+/// After so many bytes what is waiting is written.
+const WRITE: usize = 64 << 10;
+
 /// A socket that says nothing for so long is asked whether it lives, and closed when it says nothing for as long again.
 const QUIET: Duration = Duration::from_secs(90);
 
@@ -75,17 +78,24 @@ pub(crate) async fn serve(relay: Arc<Relay>, stream: Stream, read: Bytes, ends: 
     }
 }
 
-/// Reads and writes until either end is done.
+/// Reads and writes until either end is done. What there is to say is said in one write.
 async fn talk(client: &mut Client, mut stream: Stream, mut messages: Receiver<Bytes>, mut input: BytesMut) {
     let (mut decoder, mut text) = (Decoder::new(ws::MAX_MESSAGE as u64), BytesMut::new());
-    let mut asked = false;
+    let (mut asked, mut waiting) = (false, None::<Bytes>);
     loop {
-        let mut replies = Vec::new();
-        let open = take_in(client, &mut decoder, (&mut input, &mut text), &mut replies);
-        if !replies.is_empty() && !write(&mut stream, &replies.concat()).await || !open {
+        let mut output = Vec::new();
+        let open = take_in(client, &mut decoder, (&mut input, &mut text), &mut output);
+        while open && output.len() < WRITE {
+            let Some(message) = waiting.take().or_else(|| messages.try_recv().ok()) else {
+                break;
+            };
+            output.extend_from_slice(&message);
+        }
+        if !output.is_empty() && !write(&mut stream, &output).await || !open {
             let _ = stream.shutdown().await;
             return;
         }
+        drop(output);
         tokio::select! {
             read = stream.fill(&mut input, READ) => {
                 match read {
@@ -94,10 +104,10 @@ async fn talk(client: &mut Client, mut stream: Stream, mut messages: Receiver<By
                 }
             }
             message = messages.recv() => {
-                let Some(message) = message else { return };
-                if !write(&mut stream, &message).await {
+                if message.is_none() {
                     return;
                 }
+                waiting = message;
             }
             () = tokio::time::sleep(QUIET) => {
                 if asked || !write(&mut stream, &frame::message(opcode::PING, b"")).await {
@@ -118,7 +128,7 @@ fn take_in(
     client: &mut Client,
     decoder: &mut Decoder,
     (input, text): (&mut BytesMut, &mut BytesMut),
-    replies: &mut Vec<Bytes>,
+    replies: &mut Vec<u8>,
 ) -> bool {
     loop {
         match decoder.next(input) {
@@ -134,14 +144,14 @@ fn take_in(
                     client.message(&whole, replies);
                 }
             }
-            Ok(Some(Part::Ping(payload))) => replies.push(frame::message(opcode::PONG, &payload)),
+            Ok(Some(Part::Ping(payload))) => replies.extend_from_slice(&frame::message(opcode::PONG, &payload)),
             Ok(Some(Part::Pong)) => {}
             Ok(Some(Part::Close(code))) => {
-                replies.push(frame::close(code.unwrap_or(1000), ""));
+                replies.extend_from_slice(&frame::close(code.unwrap_or(1000), ""));
                 return false;
             }
             Err(fault @ (Fault::Protocol(_) | Fault::TooBig)) => {
-                replies.push(frame::close(fault.code(), fault.reason()));
+                replies.extend_from_slice(&frame::close(fault.code(), fault.reason()));
                 return false;
             }
         }
@@ -155,14 +165,14 @@ pub(super) fn framed(reply: &Reply<'_>) -> Bytes {
 
 impl Client {
     /// Answers one message. A malformed one is refused and the socket stays: others of the same tab's torrents use it too.
-    fn message(&mut self, message: &[u8], replies: &mut Vec<Bytes>) {
+    fn message(&mut self, message: &[u8], replies: &mut Vec<u8>) {
         let request = std::str::from_utf8(message).map_err(|_| String::from("not UTF-8"));
         let request = request.and_then(|text| Request::decode(text).map_err(|error| error.to_string()));
         match request {
             Ok(Request::Announce(request, offers)) => self.announce(&request, &offers, replies),
             Ok(Request::Answer { to, signal }) => self.answer(to, signal),
-            Ok(Request::Scrape(swarms)) => replies.push(framed(&self.scrape(&swarms))),
-            Err(reason) => replies.push(framed(&Reply::Failed(
+            Ok(Request::Scrape(swarms)) => replies.extend_from_slice(&framed(&self.scrape(&swarms))),
+            Err(reason) => replies.extend_from_slice(&framed(&Reply::Failed(
                 None,
                 Failure {
                     reason,
@@ -172,15 +182,15 @@ impl Client {
         }
     }
 
-    fn announce(&mut self, request: &AnnounceRequest, offers: &[Offer<'_>], replies: &mut Vec<Bytes>) {
+    fn announce(&mut self, request: &AnnounceRequest, offers: &[Offer<'_>], replies: &mut Vec<u8>) {
         if !self.relay.rates.tracker(self.address) {
-            replies.push(framed(&Reply::Failed(Some(request.swarm), super::too_often())));
+            replies.extend_from_slice(&framed(&Reply::Failed(Some(request.swarm), super::too_often())));
             return;
         }
         let relay = self.relay.clone();
         let tracker = &relay.tracker;
         if let Err(failure) = tracker.admit(Face::Web, request.swarm, self.pass) {
-            replies.push(framed(&Reply::Failed(Some(request.swarm), failure)));
+            replies.extend_from_slice(&framed(&Reply::Failed(Some(request.swarm), failure)));
             return;
         }
         let stopped = request.event == AnnounceEvent::Stopped;
@@ -193,7 +203,7 @@ impl Client {
                 reason: "too many swarms on one socket".into(),
                 retry_in_minutes: None,
             };
-            replies.push(framed(&Reply::Failed(Some(request.swarm), failure)));
+            replies.extend_from_slice(&framed(&Reply::Failed(Some(request.swarm), failure)));
             return;
         }
         let asker = Asker {
@@ -205,7 +215,7 @@ impl Client {
         tracker.announce(&asker, &mut self.answer);
         let answer = &self.answer;
         let reply = tracker.reply(answer.counts, tracker.settings.interval);
-        replies.push(framed(&Reply::Announced(request.swarm, reply)));
+        replies.extend_from_slice(&framed(&Reply::Announced(request.swarm, reply)));
         let torrent = bridged(&relay, request, answer).filter(|_| relay.answers);
         if !stopped {
             self.hand_on(request, offers, (torrent, &answer.web));
