@@ -408,7 +408,7 @@ impl Running {
             tokio::task::spawn_blocking(move || tracker::snapshot::save(&relay.tracker, &relay.settings.snapshot));
         let (_, (), kept) = tokio::join!(self.relay.shards.stop(), found, kept);
         if let Ok(Err(error)) = kept {
-            eprintln!("the tracker's peers are not kept: {error}");
+            tracing::warn!(%error, "the tracker's peers are not kept");
         }
     }
 }

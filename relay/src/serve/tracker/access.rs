@@ -142,10 +142,10 @@ impl Watched {
         list.1 = stamp;
         match found {
             Ok(found) => {
-                eprintln!("{}: {} info-hashes", self.path.display(), found.len());
+                tracing::info!(list = %self.path.display(), hashes = found.len(), "a list is read");
                 list.0 = found;
             }
-            Err(message) => eprintln!("the list stays as it was: {message}"),
+            Err(message) => tracing::warn!(why = message, "a list stays as it was"),
         }
     }
 }

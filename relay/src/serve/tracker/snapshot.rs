@@ -30,7 +30,7 @@ pub(crate) fn restore(tracker: &Tracker, path: &Path) {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),
     }) {
-        eprintln!("{}: {error}; what comes after is forgotten", path.display());
+        tracing::warn!(path = %path.display(), %error, "what comes after in the snapshot is forgotten");
     }
 }
 
@@ -62,7 +62,7 @@ fn read(tracker: &Tracker, file: File) -> io::Result<()> {
             Ok(swarms) => swarms
                 .map(|saved| if is_old { saved.deserted() } else { saved })
                 .for_each(|saved| tracker.part(saved.swarm).registry.restore(now, &saved)),
-            Err(error) => eprintln!("a part of the tracker's peers is forgotten: {error}"),
+            Err(error) => tracing::warn!(%error, "a part of the tracker's peers is forgotten"),
         }
     }
     Ok(())
@@ -106,7 +106,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) {
             Ok(Ok(())) => told = false,
             // Once: a full disk stays full for many rounds.
             Ok(Err(error)) if !told => {
-                eprintln!("the tracker's peers are not kept: {error}");
+                tracing::warn!(%error, "the tracker's peers are not kept");
                 told = true;
             }
             _ => {}
