@@ -79,16 +79,32 @@ export async function claimDown() {
   return null;
 }
 
-/** Reads `url` as it comes: `chunk(bytes)` for each part, then `end()`. Returns what stops it. */
-export function readBody(url, chunk, end) {
+/**
+ * Reads `url` as it comes, or a range of `length` bytes of it: `chunk(bytes)` for each part, then `end(status, retry)`, with the seconds
+ * after which the server wants to be asked again. Returns what stops it.
+ */
+export function readBody(url, chunk, end, start, length = Infinity) {
   const stop = new AbortController();
+  const { signal } = stop;
+  let status = 0;
+  let retry = NaN;
   const read = async () => {
-    const response = await fetch(url, { credentials: 'omit', referrerPolicy: 'no-referrer', cache: 'no-store', signal: stop.signal });
-    if (!response.ok) return;
+    const headers = start >= 0 ? { range: `bytes=${start}-${start + length - 1}` } : {};
+    const response = await fetch(url, { credentials: 'omit', referrerPolicy: 'no-referrer', cache: 'no-store', signal, headers });
+    status = start > 0 && response.status === 200 ? 416 : response.status;
+    if (status >= 300) {
+      // BEP 17: the body of a 503 is that number.
+      const busy = status === 503 && response.headers.get('content-length') < 9;
+      retry = parseInt(response.headers.get('retry-after') ?? (busy && (await response.text())));
+      return;
+    }
     const reader = response.body.getReader();
-    for (let part; !(part = await reader.read()).done; ) chunk(part.value);
+    for (let part; length > 0 && !(part = await reader.read()).done; length -= part.value.length) chunk(part.value.subarray(0, length));
   };
-  read().catch(() => {}).then(() => stop.signal.aborted || end());
+  read().catch(() => {}).then(() => {
+    if (!signal.aborted) end(status, retry);
+    stop.abort();
+  });
   return () => stop.abort();
 }
 

@@ -59,12 +59,19 @@ pub enum Transport {
     Rtc,
     /// The byte stream in binary WebSocket messages, between a relay and its own tabs.
     Wire,
+    /// HTTP, from a web seed (BEP 19, BEP 17): no link, but a source all the same.
+    Http,
 }
 
 impl Transport {
     /// Whether the other end is a web peer: a tab, or a program that speaks as one.
     pub const fn is_web(self) -> bool {
         matches!(self, Self::Rtc | Self::Wire)
+    }
+
+    /// Whether the other end is a native peer.
+    pub const fn is_native(self) -> bool {
+        matches!(self, Self::Tcp | Self::Utp)
     }
 }
 
@@ -195,11 +202,26 @@ pub enum Event {
     Disconnected(Socket, String),
     /// Answers [`Action::Fetch`] with the body of a 200, or why there is none.
     Fetched(Job, Result<Bytes, String>),
+    /// Bytes came of what [`Action::Stream`] asked for.
+    Streamed(Job, Bytes),
+    /// [`Action::Stream`] is over: all bytes came, or why not.
+    StreamEnded(Job, Result<(), Refused>),
     /// A datagram of the conversation came, over that family, or the conversation cannot be had (no such host, say).
     Datagram(Job, Result<(Family, Bytes), String>),
 
     /// Time has come to [`Session::deadline`](crate::session::Session::deadline).
     Due,
+}
+
+/// Why a server did not send what it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status, 0 if it did not come to that.
+    pub status: u16,
+    /// Seconds after which to ask again, as the server says: `Retry-After`, or the body of a 503 (BEP 17).
+    pub retry: Option<u32>,
+    /// In words.
+    pub why: String,
 }
 
 /// Why storage could not do as asked.
@@ -266,6 +288,19 @@ pub enum Action {
         /// The most bytes to read.
         limit: usize,
     },
+    /// GET bytes of a URL and give them on as they come, by [`Event::Streamed`] and at last [`Event::StreamEnded`].
+    Stream {
+        /// The job to answer.
+        job: Job,
+        /// An `http` or `https` URL.
+        url: String,
+        /// The first byte of the range to ask for; `None`: the whole body is asked for.
+        start: Option<u64>,
+        /// How many bytes to read, never more.
+        length: u64,
+    },
+    /// A stream is not needed any more. No event about it is expected.
+    Abort(Job),
     /// Send a datagram to `host:port`. The job names the conversation: all its datagrams use one socket until [`Action::Hangup`].
     Datagram(Job, String, Bytes),
     /// The conversation of datagrams is over.
@@ -300,6 +335,8 @@ pub enum Report {
     TrackerFailed(String, String),
     /// A tracker's warning.
     TrackerWarning(String, String),
+    /// A web seed failed, and why.
+    WebSeedFailed(String, String),
     /// Storage failed; the torrent is paused.
     StorageFailed(StorageError),
     /// Metadata that matches the info-hash cannot be used.

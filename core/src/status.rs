@@ -69,6 +69,8 @@ pub struct Traffic {
     pub rtc: u64,
     /// Over relay WebSockets.
     pub wire: u64,
+    /// From web seeds; no PIECE messages, but blocks all the same.
+    pub http: u64,
 }
 
 impl Traffic {
@@ -78,12 +80,13 @@ impl Traffic {
             Transport::Tcp | Transport::Utp => self.native += bytes,
             Transport::Rtc => self.rtc += bytes,
             Transport::Wire => self.wire += bytes,
+            Transport::Http => self.http += bytes,
         }
     }
 
     /// All of it.
     pub const fn total(&self) -> u64 {
-        self.native + self.rtc + self.wire
+        self.native + self.rtc + self.wire + self.http
     }
 
     /// What web peers sent or got.

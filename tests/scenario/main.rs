@@ -22,3 +22,4 @@ mod snub;
 mod storage;
 mod trackers;
 mod v2;
+mod web_seeds;

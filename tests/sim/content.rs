@@ -89,6 +89,16 @@ impl Content {
         Self { metainfo, bytes }
     }
 
+    /// The same with web seeds: folders of its files (BEP 19), and servers that hand out its pieces (BEP 17).
+    pub fn served_by(&self, folders: &[&str], servers: &[&str]) -> Self {
+        let urls = |urls: &[&str]| urls.iter().map(ToString::to_string).collect();
+        self.with(Metainfo {
+            web_seeds: urls(folders),
+            http_seeds: urls(servers),
+            ..(*self.metainfo).clone()
+        })
+    }
+
     /// A hybrid as those see it who know v1 alone.
     pub fn as_v1(&self) -> Self {
         let layout = &self.metainfo.layout;

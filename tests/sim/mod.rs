@@ -5,14 +5,15 @@
 mod content;
 mod node;
 mod puppet;
+mod server;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tombolo_core::door::Greeting;
-use tombolo_core::event::{Action, Dial, Event, Link, Opened, Origin, Report, Torrent, Transport};
+use tombolo_core::event::{Action, Dial, Event, Job, Link, Opened, Origin, Refused, Report, Torrent, Transport};
 use tombolo_core::key::{InfoHashes, SwarmKey};
 use tombolo_core::rng::Rng;
 use tombolo_core::time::{Span, Time};
@@ -21,6 +22,7 @@ use tombolo_core::wire::handshake::Reserved;
 pub use content::Content;
 pub use node::{Node, Setup};
 pub use puppet::Puppet;
+pub use server::Server;
 
 /// The one torrent of every node.
 pub const TORRENT: Torrent = Torrent(1);
@@ -38,6 +40,8 @@ enum Happening {
     Arrived(Id, Link, Bytes),
     Hung(Id, Link),
     Free(Id),
+    Streamed(Id, Job, Bytes),
+    StreamEnded(Id, Job, Result<(), Refused>),
 }
 
 struct Scheduled(Time, u64, Happening);
@@ -66,6 +70,10 @@ pub struct Sim {
     queue: BinaryHeap<Reverse<Scheduled>>,
     happened: u64,
     nodes: Vec<Node>,
+    /// Web servers.
+    pub servers: Vec<Server>,
+    /// Who was asked, by whom and for what.
+    streams: BTreeMap<(Id, Job), usize>,
     links: u64,
     seed: u64,
     rng: Rng,
@@ -81,6 +89,8 @@ impl Sim {
             queue: BinaryHeap::new(),
             happened: 0,
             nodes: Vec::new(),
+            servers: Vec::new(),
+            streams: BTreeMap::new(),
             links: 0,
             seed,
             rng,
@@ -213,6 +223,16 @@ impl Sim {
                 self.nodes[id.0].busy = false;
                 self.transmit(id);
             }
+            Happening::Streamed(id, job, data) => {
+                if self.streams.contains_key(&(id, job)) {
+                    self.tell(id, Event::Streamed(job, data));
+                }
+            }
+            Happening::StreamEnded(id, job, result) => {
+                if self.streams.remove(&(id, job)).is_some() {
+                    self.tell(id, Event::StreamEnded(job, result));
+                }
+            }
         }
     }
 
@@ -303,12 +323,54 @@ impl Sim {
             }
             Action::Node(address) => self.nodes[id.0].nodes.push(address),
             Action::Punch(_, _, address) => self.nodes[id.0].punched.push(address),
+            Action::Stream {
+                job,
+                url,
+                start,
+                length,
+            } => self.stream((id, job), &url, start, length),
+            Action::Abort(job) => {
+                if let Some(server) = self.streams.remove(&(id, job)) {
+                    self.servers[server].busy = self.now;
+                }
+            }
             Action::Report(_, report) => self.nodes[id.0].report(self.now, report),
             other => {
                 if let Some(event) = self.nodes[id.0].store(other) {
                     self.nodes[id.0].session.handle(self.now, event);
                 }
             }
+        }
+    }
+
+    /// Has a server answer.
+    fn stream(&mut self, (id, job): (Id, Job), url: &str, start: Option<u64>, length: u64) {
+        let latency = self.nodes[id.0].latency;
+        let at = self.servers.iter().position(|server| url.starts_with(&server.url));
+        self.streams.insert((id, job), at.unwrap_or(0));
+        let Some(server) = at.map(|at| &mut self.servers[at]) else {
+            let refused = Refused {
+                why: "no such host".into(),
+                ..Refused::default()
+            };
+            return self.schedule(self.now + latency, Happening::StreamEnded(id, job, Err(refused)));
+        };
+        if server.mute {
+            return server.asked.push((url.into(), start, length));
+        }
+        let mut at = server.busy.max(self.now) + latency + latency;
+        match server.answer(url, start, length) {
+            Ok(parts) => {
+                let rate = server.rate;
+                for part in parts {
+                    at += Span::from_micros(part.len() as u64 * 1_000_000 / rate);
+                    self.schedule(at, Happening::Streamed(id, job, part));
+                }
+                let server = self.streams[&(id, job)];
+                self.servers[server].busy = at;
+                self.schedule(at, Happening::StreamEnded(id, job, Ok(())));
+            }
+            Err(refused) => self.schedule(at, Happening::StreamEnded(id, job, Err(refused))),
         }
     }
 

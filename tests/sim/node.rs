@@ -262,7 +262,9 @@ impl Node {
     pub(super) fn first_event(&self) -> Event {
         let metainfo = &self.setup.content.metainfo;
         let source = if self.setup.magnet {
-            Source::Magnet(Magnet::parse(&Magnet::new(metainfo.hashes).to_string()).expect("a magnet link"))
+            let mut magnet = Magnet::new(metainfo.hashes);
+            magnet.web_seeds.clone_from(&metainfo.web_seeds);
+            Source::Magnet(Magnet::parse(&magnet.to_string()).expect("a magnet link"))
         } else {
             Source::Metainfo(metainfo.clone())
         };

@@ -298,15 +298,32 @@ impl Core {
         };
         let relay = self.relay.tracker();
         let named = entry.trackers.as_ref().unwrap_or(&self.boot.trackers);
+        let may_go_outside = !self.boot.loopback || (entry.named && entry.magnet.is_some());
         let trackers = trackers::choose(Choice {
             named,
             relay: Some(&relay),
             own: &own,
-            may_go_outside: !self.boot.loopback || (entry.named && entry.magnet.is_some()),
+            may_go_outside,
         });
-        let source = match (metainfo, &entry.magnet) {
-            (Some(metainfo), _) => Source::Metainfo(metainfo),
-            (None, Some(magnet)) => Source::Magnet(magnet.clone()),
+        let web_seed = |url: &String| may_go_outside || trackers::is_loopback(url);
+        let mut magnet = entry.magnet.clone();
+        let named = magnet.as_mut().map(|magnet| &mut magnet.web_seeds);
+        let named = named
+            .map_or_else(Vec::new, core::mem::take)
+            .into_iter()
+            .filter(web_seed);
+        let source = match (metainfo, magnet) {
+            (Some(mut metainfo), _) => {
+                let own = Arc::make_mut(&mut metainfo);
+                own.web_seeds.retain(web_seed);
+                own.http_seeds.retain(web_seed);
+                own.web_seeds.extend(named);
+                Source::Metainfo(metainfo)
+            }
+            (None, Some(mut magnet)) => {
+                magnet.web_seeds = named.collect();
+                Source::Magnet(magnet)
+            }
             (None, None) => return,
         };
         entry.live = true;

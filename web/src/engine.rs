@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 
 use tombolo_core::config::Config;
-use tombolo_core::event::{Event, Link, Socket, Torrent};
+use tombolo_core::event::{Event, Job, Link, Socket, Torrent};
 use tombolo_core::key::PeerId;
 use tombolo_core::map::Map;
 use tombolo_core::session::Session;
@@ -16,7 +16,7 @@ use tombolo_core::time::Time;
 use crate::boot::Boot;
 use crate::entry::Entry;
 use crate::link::LinkState;
-use crate::platform::{self, Host, Timer};
+use crate::platform::{self, Body, Host, Timer};
 use crate::relay::Relay;
 use crate::report::Reporter;
 use crate::signal::Negotiations;
@@ -46,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) relay: Relay,
     pub(crate) reporter: Reporter,
     pub(crate) streams: Streams,
+    /// What web seeds are sending.
+    pub(crate) bodies: Map<Job, Body>,
     /// Where frames are joined to one message.
     pub(crate) scratch: Vec<u8>,
     next_torrent: u32,
@@ -83,6 +85,7 @@ pub(crate) fn start(boot: Boot, host: Host) {
         relay: Relay::new(&boot, ring(Core::relay_due)),
         reporter: Reporter::new(ring(Core::probe_due), ring(Core::snapshot_due)),
         streams: Streams::default(),
+        bodies: Map::new(),
         scratch: Vec::new(),
         next_torrent: 1,
         next_link: 1,

@@ -28,6 +28,7 @@ mod stream;
 mod task;
 mod timeline;
 mod trackers;
+mod web_seed;
 
 use js_sys::{Function, Object};
 use tombolo_core::digest;

@@ -33,6 +33,13 @@ impl Core {
             Action::Fetch { job, .. } => {
                 self.tell(Event::Fetched(job, Err(String::from("a browser asks no such tracker"))))
             }
+            Action::Stream {
+                job,
+                url,
+                start,
+                length,
+            } => self.start_stream(job, &url, start, length),
+            Action::Abort(job) => drop(self.bodies.remove(&job)),
             // A tab keeps no cache of a bridge, and has no conversations of datagrams.
             Action::Discard(..) | Action::Hangup(_) => {}
             // Nor addresses.

@@ -43,7 +43,14 @@ extern "C" {
     #[wasm_bindgen(method, js_name = claimDown)]
     fn claim_down(this: &Host) -> Promise;
     #[wasm_bindgen(method, js_name = readBody)]
-    fn read_body(this: &Host, url: &str, chunk: &Function, end: &Function) -> Function;
+    fn read_body(
+        this: &Host,
+        url: &str,
+        chunk: &Function,
+        end: &Function,
+        start: Option<f64>,
+        length: Option<f64>,
+    ) -> Function;
     #[wasm_bindgen(method)]
     fn estimate(this: &Host) -> Promise;
     #[wasm_bindgen(method, js_name = hasStorage)]
@@ -268,14 +275,33 @@ impl Host {
         claim: Claim,
         url: &str,
         chunk: impl FnMut(js_sys::Uint8Array) + 'static,
-        end: impl FnMut() + 'static,
+        mut end: impl FnMut() + 'static,
     ) -> Body {
-        let chunk = Closure::<dyn FnMut(js_sys::Uint8Array)>::new(chunk);
-        let end = Closure::<dyn FnMut()>::new(end);
-        let stop = self.read_body(url, chunk.as_ref().unchecked_ref(), end.as_ref().unchecked_ref());
+        let end = Closure::new(move |_, _| end());
+        let mut body = self.range(url, (None, 0), Closure::new(chunk), end);
+        body._claim = Some(claim);
+        body
+    }
+
+    /// Begins to read bytes, a range of `length` of them where it has a start, and else all there are. `end` is given the HTTP status (0:
+    /// none) and the seconds after which to ask again (none: NaN).
+    pub(crate) fn range(
+        &self,
+        url: &str,
+        (start, length): (Option<u64>, u64),
+        chunk: Closure<dyn FnMut(js_sys::Uint8Array)>,
+        end: Closure<dyn FnMut(f64, f64)>,
+    ) -> Body {
+        let stop = self.read_body(
+            url,
+            chunk.as_ref().unchecked_ref(),
+            end.as_ref().unchecked_ref(),
+            start.map(|start| start as f64),
+            (length > 0).then_some(length as f64),
+        );
         Body {
             stop,
-            _claim: claim,
+            _claim: None,
             _chunk: chunk,
             _end: end,
         }
@@ -309,9 +335,9 @@ impl Drop for Claim {
 /// A body that is being read; dropping it stops that.
 pub(crate) struct Body {
     stop: Function,
-    _claim: Claim,
+    _claim: Option<Claim>,
     _chunk: Closure<dyn FnMut(js_sys::Uint8Array)>,
-    _end: Closure<dyn FnMut()>,
+    _end: Closure<dyn FnMut(f64, f64)>,
 }
 
 impl Drop for Body {

@@ -108,6 +108,7 @@ impl Core {
                 self.note(torrent, "phase", format!("announced to {url}: {peers} peers"));
             }
             Report::TrackerFailed(url, why) => self.note(torrent, "warning", format!("{url}: {why}")),
+            Report::WebSeedFailed(url, why) => self.note(torrent, "warning", format!("{url}: {why}")),
             Report::TrackerWarning(url, why) => self.note(torrent, "warning", format!("{url} says: {why}")),
             Report::StorageFailed(error) => self.storage_failed(torrent, error),
             Report::BadMetadata(why) => {
@@ -144,6 +145,7 @@ impl Core {
             Transport::Rtc => 1,
             Transport::Wire if entry.relay.cached_share > 0.5 => 3,
             Transport::Wire | Transport::Tcp | Transport::Utp => 2,
+            Transport::Http => 4,
         };
         if let Some(source) = entry.source.get_mut(piece) {
             *source = from;

@@ -389,6 +389,7 @@ impl View<'_> {
                 Transport::Wire => "WebSocket",
                 Transport::Tcp => "TCP",
                 Transport::Utp => "uTP",
+                Transport::Http => "web seed",
             };
             o.text("transport", transport);
             o.text("kind", kind(peer));
@@ -417,6 +418,7 @@ const fn kind(peer: &PeerStatus) -> &'static str {
         Transport::Rtc if peer.relay => "relay",
         Transport::Rtc => "tab",
         Transport::Tcp | Transport::Utp => "native",
+        Transport::Http => "server",
     }
 }
 

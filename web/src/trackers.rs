@@ -43,7 +43,7 @@ fn starts_with(url: &str, scheme: &str) -> bool {
 }
 
 /// Whether a URL's host is this machine itself.
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let rest = url
         .split_once(':')
         .map_or(url, |(_, rest)| rest.trim_start_matches('/'));

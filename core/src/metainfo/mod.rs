@@ -1,4 +1,4 @@
-//! The metainfo of a torrent (BEP 3, BEP 12, BEP 19, BEP 27, BEP 47, BEP 52): what a .torrent says, checked and made safe.
+//! The metainfo of a torrent (BEP 3, BEP 12, BEP 17, BEP 19, BEP 27, BEP 47, BEP 52): what a .torrent says, checked and made safe.
 //!
 //! Invariants of a [`Metainfo`]: `info` are the very bytes that were received, and the hashes are over them; the files lie one after
 //! the other and fill the layout; their paths are safe to write to and distinct; there is a hash for each piece of a v1 torrent, and a
@@ -63,6 +63,8 @@ pub struct Metainfo {
     pub trackers: Vec<Vec<String>>,
     /// URLs of its content (BEP 19).
     pub web_seeds: Vec<String>,
+    /// URLs of servers that hand out its pieces (BEP 17).
+    pub http_seeds: Vec<String>,
     /// What its maker says of it.
     pub comment: Option<String>,
     /// The program that made it.
@@ -102,6 +104,7 @@ impl Metainfo {
             comment,
             created_by,
             creation_date,
+            http_seeds,
             info,
             layers,
             url_list,
@@ -111,6 +114,7 @@ impl Metainfo {
             "comment",
             "created by",
             "creation date",
+            "httpseeds",
             "info",
             "piece layers",
             "url-list",
@@ -125,6 +129,7 @@ impl Metainfo {
         }
         metainfo.trackers = trackers(announce, tiers);
         metainfo.web_seeds = url_list.map_or_else(Vec::new, |list| urls(list, MAX_URLS));
+        metainfo.http_seeds = http_seeds.map_or_else(Vec::new, |list| urls(list, MAX_URLS));
         metainfo.comment = comment.and_then(lossy);
         metainfo.created_by = created_by.and_then(lossy);
         metainfo.creation_date = creation_date.and_then(|date| date.integer());
@@ -222,6 +227,7 @@ impl Metainfo {
             private: private.and_then(|flag| flag.integer()).is_some_and(|flag| flag != 0),
             trackers: Vec::new(),
             web_seeds: Vec::new(),
+            http_seeds: Vec::new(),
             comment: None,
             created_by: None,
             creation_date: None,

@@ -86,6 +86,10 @@ impl Session {
             Event::Loaded(job, result) => self.with_job(job.0, |swarm, cx| swarm.loaded(cx, job, result)),
             Event::DialFailed(dial) => self.with_job(dial.0, |swarm, cx| swarm.dial_failed(cx, dial)),
             Event::Fetched(job, result) => self.with_job(job.0, |swarm, cx| swarm.fetched(cx, job, result)),
+            Event::Streamed(job, data) => self.with_handle(job.0, |swarm, cx| swarm.web_seed_sent(cx, job, data)),
+            Event::StreamEnded(job, result) => {
+                self.with_job(job.0, |swarm, cx| swarm.web_seed_ended(cx, job, result));
+            }
             Event::Described(offer, sdp) => self.with_handle(offer.0, |swarm, cx| swarm.described(cx, offer, sdp)),
             Event::Datagram(job, result) => self.with_handle(job.0, |swarm, cx| swarm.datagram(cx, job, result)),
             Event::OfferFailed(offer) => self.with_job(offer.0, |swarm, cx| swarm.offer_failed(cx, offer)),

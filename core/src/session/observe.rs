@@ -66,10 +66,15 @@ impl Session {
         Some(named.unwrap_or_else(|| swarm.hashes.swarm()))
     }
 
-    /// The peers of a torrent.
+    /// The peers of a torrent, and its web seeds as far as they are of use.
     pub fn peers(&mut self, now: Time, torrent: Torrent) -> Vec<PeerStatus> {
-        let peers = self.swarms.get_mut(&torrent).map(|swarm| swarm.peers.values_mut());
-        peers.into_iter().flatten().map(|peer| peer_status(peer, now)).gather()
+        let Some(swarm) = self.swarms.get_mut(&torrent) else {
+            return Vec::new();
+        };
+        let mut peers: Vec<_> = swarm.peers.values_mut().map(|peer| peer_status(peer, now)).gather();
+        let pieces = swarm.content.as_ref().map_or(0, |content| content.layout.pieces());
+        peers.extend(swarm.web_seeds.status(pieces, now));
+        peers
     }
 
     /// The trackers of a torrent.

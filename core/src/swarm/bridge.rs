@@ -51,9 +51,14 @@ impl Bridge {
         }
     }
 
-    /// Computes anew what each side has. O(peers x pieces / 64).
-    pub(crate) fn refresh<'a>(&mut self, peers: impl Iterator<Item = &'a Peer>) {
+    /// Computes anew what each side has: with a web seed, everything. O(peers x pieces / 64).
+    pub(crate) fn refresh<'a>(&mut self, peers: impl Iterator<Item = &'a Peer>, web_seed: bool) {
         self.stale = false;
+        if web_seed {
+            self.native = Bits::full(self.native.len());
+            self.web = Bits::full(self.web.len());
+            return;
+        }
         self.native = Bits::new(self.native.len());
         self.web = Bits::new(self.web.len());
         for peer in peers.filter(|peer| !peer.relay()) {

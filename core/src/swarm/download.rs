@@ -8,7 +8,7 @@ use super::picker::{Asker, Budget, Phase, Received};
 use super::reason::Reason;
 use super::{Content, Swarm};
 use crate::digest::Digests;
-use crate::event::{Action, Job, Link, Report};
+use crate::event::{Action, Job, Link, Report, Transport};
 use crate::gather::Gather;
 use crate::layout::{BLOCK, Block, Piece, Range};
 use crate::metainfo::Verdict;
@@ -95,12 +95,20 @@ impl Swarm {
             }
             None => return Ok(()),
         }
-        let Received::Accepted { piece_complete, cancel } = content.picker.received(block, peer.slot) else {
-            return Ok(());
+        let from = (peer.source(), peer.slot);
+        self.take_block(cx, block, data, from);
+        Ok(())
+    }
+
+    /// Takes a block in that was asked of a source, by the slot that the picker knows it by.
+    pub(super) fn take_block(&mut self, cx: &mut Context, block: Block, data: Slices, (source, slot): (Source, u32)) {
+        let Some(content) = &mut self.content else { return };
+        let Received::Accepted { piece_complete, cancel } = content.picker.received(block, slot) else {
+            return;
         };
         content
             .assembly
-            .put(block, content.layout.blocks(block.piece), data, peer.source());
+            .put(block, content.layout.blocks(block.piece), data, source);
         let cancel: Vec<(u32, Block)> = cancel.into_iter().map(|link| (link, block)).gather();
         if piece_complete && let Some(finished) = content.assembly.finish(block.piece) {
             let job = cx.job(self.torrent);
@@ -112,7 +120,6 @@ impl Swarm {
             content.hashing.insert(job, finished);
         }
         self.cancel(&cancel);
-        Ok(())
     }
 
     /// A piece that arrived has been hashed.
@@ -154,12 +161,17 @@ impl Swarm {
         let senders = content.assembly.accuse(finished);
         match senders[..] {
             [_] => self.ban(cx, &senders),
-            _ => senders
-                .iter()
-                .filter_map(|sender| self.peers.get_mut(&sender.link).map(|peer| peer.parole = true))
-                .for_each(drop),
+            _ => senders.iter().for_each(|sender| self.set_parole(sender.link, true)),
         }
         self.touch_hungry();
+    }
+
+    /// A source is to get pieces of its own until one of them passes, or no longer.
+    fn set_parole(&mut self, link: Link, parole: bool) {
+        match self.peers.get_mut(&link) {
+            Some(peer) => peer.parole = parole,
+            None => self.web_seeds.set_parole(link, parole),
+        }
     }
 
     fn verified(&mut self, cx: &mut Context, piece: Piece, finished: &Finished) {
@@ -181,9 +193,7 @@ impl Swarm {
         content.settle_memory(cx);
         if let Some(source) = finished.source() {
             cx.report(self.torrent, Report::Verified(piece, source.transport));
-            if let Some(peer) = self.peers.get_mut(&source.link) {
-                peer.parole = false;
-            }
+            self.set_parole(source.link, false);
         }
         self.promise_piece(piece);
         self.touch_uploading();
@@ -191,6 +201,10 @@ impl Swarm {
 
     pub(super) fn ban(&mut self, cx: &mut Context, guilty: &[Source]) {
         for source in guilty {
+            if source.transport == Transport::Http {
+                self.ban_web_seed(cx, source.link);
+                continue;
+            }
             cx.bans.ban(source.id, source.address);
             cx.bans.ban(source.id, source.listens);
             cx.report(self.torrent, Report::Banned(source.link));
@@ -246,6 +260,8 @@ impl Swarm {
         for &(slot, block) in blocks {
             let Some(link) = self.link_of(slot) else { continue };
             let (Some(peer), Some(content)) = (self.peers.get_mut(&link), &self.content) else {
+                // A web seed: it is looked at whether anything is left to wait for.
+                self.web_seeds.stirred = true;
                 continue;
             };
             if peer.take_asked(block).is_some() {
@@ -302,7 +318,7 @@ fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer) -> bool {
 }
 
 /// Memory that pieces may still be opened in. What a bridge fetches unasked is held to the room in its cache too.
-fn budget(cx: &Context, content: &Content) -> Budget {
+pub(super) fn budget(cx: &Context, content: &Content) -> Budget {
     let memory = cx.memory.room(content.layout.nominal_piece_length());
     match &content.bridge {
         Some(_) => {

@@ -42,6 +42,7 @@ mod receive;
 mod storage;
 mod tick;
 mod upload;
+pub(crate) mod web_seed;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -67,6 +68,7 @@ use peer::Peer;
 use rate::{Meter, QUICK};
 use reason::Reason;
 use tick::Clock;
+use web_seed::WebSeeds;
 use window::{Playback, Window};
 
 /// One torrent and its peers.
@@ -86,6 +88,7 @@ pub(crate) struct Swarm {
     pub(crate) dialer: Dialer,
     pub(crate) announcer: Announcer,
     finder: Finder,
+    pub(crate) web_seeds: WebSeeds,
     pub(crate) received: Traffic,
     pub(crate) sent: Traffic,
     pub(crate) sent_cached: u64,
@@ -101,13 +104,14 @@ pub(crate) struct Rates {
 
 impl Swarm {
     pub(crate) fn new(add: Add, cx: &mut Context) -> Self {
+        let mut web_seeds = WebSeeds::default();
         let (hashes, own_trackers, metainfo) = match add.source {
             Source::Metainfo(metainfo) => (metainfo.hashes, metainfo.trackers.clone(), Some(metainfo)),
-            Source::Magnet(magnet) => (
-                magnet.hashes,
-                magnet.trackers.into_iter().map(|url| alloc::vec![url]).gather(),
-                None,
-            ),
+            Source::Magnet(magnet) => {
+                web_seeds.named = magnet.web_seeds;
+                let tiers = magnet.trackers.into_iter().map(|url| alloc::vec![url]);
+                (magnet.hashes, tiers.gather(), None)
+            }
         };
         let tiers = match add.trackers {
             Some(urls) => urls.into_iter().map(|url| alloc::vec![url]).gather(),
@@ -127,6 +131,7 @@ impl Swarm {
             dialer: Dialer::default(),
             announcer: Announcer::new(tiers, cx),
             finder: Finder::new(&cx.config, cx.now),
+            web_seeds,
             received: Traffic::default(),
             sent: Traffic::default(),
             sent_cached: 0,
@@ -158,6 +163,7 @@ impl Swarm {
         let content = Content::new(Arc::clone(&metainfo), self.mode, &self.priorities);
         let layout = content.layout.clone();
         self.content = Some(content);
+        self.find_web_seeds(cx, &metainfo);
         cx.act(Action::Open(self.torrent, metainfo));
         let links: Vec<Link> = self.peers.keys().copied().gather();
         for link in links {
@@ -385,6 +391,7 @@ impl Swarm {
         self.paused = paused;
         if paused {
             self.close_all(cx, &Reason::Stopped);
+            self.stop_web_seeds(cx);
             self.dialer.stop(cx.now);
             self.announce_stopped(cx);
         } else {
@@ -414,6 +421,7 @@ impl Swarm {
     }
 
     fn touch_where(&mut self, which: impl Fn(&Peer) -> bool) {
+        self.web_seeds.stirred = true;
         for (link, peer) in self.peers.iter_mut() {
             if !peer.dirty && which(peer) {
                 peer.dirty = true;
@@ -428,6 +436,17 @@ impl Swarm {
         if let Some(content) = &mut self.content {
             content.fill_cache(cx);
         }
+        loop {
+            self.settle_peers(cx);
+            if !core::mem::take(&mut self.web_seeds.stirred) {
+                return;
+            }
+            // After the peers, so that they choose first.
+            self.ask_web_seeds(cx);
+        }
+    }
+
+    fn settle_peers(&mut self, cx: &mut Context) {
         while let Some(link) = self.dirty.pop() {
             let Some(peer) = self.peers.get_mut(&link) else {
                 continue;
@@ -468,6 +487,6 @@ impl Swarm {
     }
 
     fn is_busy(&self) -> bool {
-        !self.peers.is_empty()
+        !self.peers.is_empty() || self.has_web_work()
     }
 }

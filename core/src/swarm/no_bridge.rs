@@ -15,7 +15,7 @@ impl Bridge {
         None
     }
 
-    pub(crate) fn refresh<'a>(&mut self, _: impl Iterator<Item = &'a Peer>) {
+    pub(crate) fn refresh<'a>(&mut self, _: impl Iterator<Item = &'a Peer>, _: bool) {
         match *self {}
     }
 

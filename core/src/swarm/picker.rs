@@ -20,10 +20,12 @@ mod due;
 #[cfg(test)]
 mod oracle;
 mod rarity;
+mod span;
 #[cfg(test)]
 mod tests;
 
 pub use choice::{Asker, Budget, EXTRA_REQUESTS, NEAR, STALLED};
+pub use span::Stride;
 
 use super::open::{Links, Open, OpenPiece, Source};
 use super::window::Window;

@@ -68,7 +68,7 @@ impl Swarm {
     pub(super) fn first_promise(&mut self, link: Link, first: bool) {
         let Some(content) = &mut self.content else { return };
         if let Some(bridge) = &mut content.bridge {
-            bridge.refresh(self.peers.values());
+            bridge.refresh(self.peers.values(), self.web_seeds.are_usable());
             // What this peer has is still to be promised to the others.
             bridge.spoil();
         }
@@ -110,7 +110,7 @@ impl Swarm {
         let Some(bridge) = content.bridge.as_mut().filter(|bridge| bridge.is_stale()) else {
             return;
         };
-        bridge.refresh(self.peers.values());
+        bridge.refresh(self.peers.values(), self.web_seeds.are_usable());
         let mut changed = Vec::new();
         for peer in self.peers.values_mut().filter(|peer| peer.promised.is_some()) {
             let have = offerable(content, peer);

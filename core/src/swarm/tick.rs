@@ -75,6 +75,7 @@ impl Swarm {
             self.touch_all();
         }
         self.expire_hashes(cx);
+        self.expire_web_seeds(cx);
         if self.clock.round <= cx.now {
             self.choking_round(cx);
         } else {

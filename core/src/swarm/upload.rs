@@ -226,7 +226,7 @@ impl Swarm {
 }
 
 /// Padding (BEP 47), as v1 peers ask for it.
-fn zeros(length: u32) -> Slices {
+pub(super) fn zeros(length: u32) -> Slices {
     static ZEROS: [u8; MAX_BLOCK] = [0; MAX_BLOCK];
     bytes::Bytes::from_static(&ZEROS[..MAX_BLOCK.min(length as usize)]).into()
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use tombolo_core::event::Source;
@@ -67,7 +68,7 @@ impl Peer {
     /// Runs the command.
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         self.logs.begin("warn");
-        let source = input::read_source(&self.torrent)?;
+        let source = without_web_seeds(input::read_source(&self.torrent)?);
         let seed = self.role == Role::Seeder;
         if seed && matches!(source, Source::Magnet(_)) {
             return Err(Failure::refused("no-metadata", "a seeder needs the .torrent itself"));
@@ -103,6 +104,22 @@ impl Peer {
             limits: self.traffic.limits(),
             unlimited: self.no_limits,
             threads: self.threads.count(),
+        }
+    }
+}
+
+/// Under control it has content from those alone that it is told of.
+fn without_web_seeds(source: Source) -> Source {
+    match source {
+        Source::Magnet(mut magnet) => {
+            magnet.web_seeds.clear();
+            Source::Magnet(magnet)
+        }
+        Source::Metainfo(metainfo) => {
+            let mut metainfo = Arc::unwrap_or_clone(metainfo);
+            metainfo.web_seeds.clear();
+            metainfo.http_seeds.clear();
+            Source::Metainfo(Arc::new(metainfo))
         }
     }
 }

@@ -140,7 +140,9 @@ async fn heed(report: Report, node: &Node, orders: &mut Orders, progress: &mut P
             return Ok(orders.once);
         }
         Report::Announced(url, peers) => progress.announced(&url, peers),
-        Report::TrackerFailed(url, reason) => progress.alert(&format!("{url}: {reason}")),
+        Report::TrackerFailed(url, reason) | Report::WebSeedFailed(url, reason) => {
+            progress.alert(&format!("{url}: {reason}"))
+        }
         Report::TrackerWarning(url, reason) => progress.alert(&format!("{url} warns: {reason}")),
         Report::HashFailed(piece) => progress.alert(&format!("piece {} failed its hash", piece.number())),
         Report::Banned(_) => progress.alert("a peer that sent bad data is banned"),

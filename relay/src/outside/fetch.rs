@@ -12,7 +12,7 @@ use super::stream::connect;
 use super::{PATIENCE, Policy};
 
 /// How many redirections are followed.
-const MAX_REDIRECTS: usize = 5;
+pub(super) const MAX_REDIRECTS: usize = 5;
 
 /// The body of a URL of at most `limit` bytes, or why there is none.
 pub(super) async fn fetch(policy: Policy, url: &str, limit: usize) -> Result<Bytes, String> {
@@ -29,22 +29,28 @@ pub(super) async fn fetch(policy: Policy, url: &str, limit: usize) -> Result<Byt
                 .await
                 .map_err(|_| "the answer did not end in time")?;
         }
-        let redirected = response.status().is_redirection();
-        let location = response.headers().get(LOCATION).filter(|_| redirected);
-        let Some(location) = location.and_then(|location| location.to_str().ok()) else {
-            return Err(format!("HTTP {}", response.status().as_u16()));
-        };
-        url = url
-            .join(location)
-            .map_err(|error| format!("redirected to no URL: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("redirected to {}", url.scheme()));
-        }
+        url = redirected(&url, &response)?;
     }
     Err("redirected too often".into())
 }
 
-fn parse(url: &str) -> Result<Url, String> {
+/// Where a response sends us, or why nowhere.
+pub(super) fn redirected(from: &Url, response: &Response<Incoming>) -> Result<Url, String> {
+    let redirected = response.status().is_redirection();
+    let location = response.headers().get(LOCATION).filter(|_| redirected);
+    let Some(location) = location.and_then(|location| location.to_str().ok()) else {
+        return Err(format!("HTTP {}", response.status().as_u16()));
+    };
+    let url = from
+        .join(location)
+        .map_err(|error| format!("redirected to no URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(format!("redirected to {scheme}")),
+    }
+}
+
+pub(super) fn parse(url: &str) -> Result<Url, String> {
     let url = Url::parse(url).map_err(|error| format!("no URL: {error}"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
@@ -53,7 +59,7 @@ fn parse(url: &str) -> Result<Url, String> {
 }
 
 /// Ends a task when it is dropped.
-struct Task(tokio::task::JoinHandle<()>);
+pub(super) struct Task(pub(super) tokio::task::JoinHandle<()>);
 
 impl Drop for Task {
     fn drop(&mut self) {

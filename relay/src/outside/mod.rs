@@ -1,4 +1,4 @@
-//! Everything outside that is no peer: trackers over WebSocket, HTTP, HTTPS and UDP.
+//! Everything outside that is no peer: trackers over WebSocket, HTTP, HTTPS and UDP, and web seeds.
 //!
 //! Invariants: every action is answered by events as the core words it, every attempt has a bound in time; no address is talked to that
 //! the policy refuses, whatever name or redirection led to it. Cost: a task for each WebSocket, request and conversation.
@@ -10,6 +10,7 @@ pub mod once;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod web_seed;
 mod websocket;
 
 use std::collections::HashMap;
@@ -49,6 +50,8 @@ struct Shared {
     deliver: Box<dyn Fn(Event) + Send + Sync>,
     sockets: Open<Socket, String>,
     conversations: Open<Job, Bytes>,
+    streams: Open<Job, ()>,
+    idle: web_seed::Idle,
 }
 
 /// What is open, by its handle: where to put what is to be sent, and how to end it.
@@ -71,6 +74,15 @@ impl<K: Eq + Hash, T> Open<K, T> {
         })
     }
 
+    /// Takes one out and ends its task.
+    fn abort(&self, handle: &K) {
+        self.with(|open| {
+            if let Some((_, task)) = open.remove(handle) {
+                task.abort();
+            }
+        });
+    }
+
     /// Takes one out: its task ends when it has sent what it was given.
     fn remove(&self, handle: &K) {
         self.with(|open| open.remove(handle));
@@ -86,11 +98,13 @@ impl Outside {
                 deliver: Box::new(deliver),
                 sockets: Open::new(),
                 conversations: Open::new(),
+                streams: Open::new(),
+                idle: web_seed::Idle::default(),
             }),
         }
     }
 
-    /// Does an action: [`Action::Connect`], `Text`, `Disconnect`, `Fetch`, `Datagram` or `Hangup`. Others are passed over.
+    /// Does an action: [`Action::Connect`], `Text`, `Disconnect`, `Fetch`, `Stream`, `Abort`, `Datagram` or `Hangup`. Others are passed over.
     pub fn perform(&self, action: Action) {
         match action {
             Action::Connect(socket, url) => self.connect(socket, url),
@@ -103,16 +117,19 @@ impl Outside {
                     (shared.deliver)(Event::Fetched(job, body));
                 });
             }
+            Action::Stream {
+                job,
+                url,
+                start,
+                length,
+            } => self.stream(job, web_seed::Wanted { url, start, length }),
+            Action::Abort(job) => self.shared.streams.abort(&job),
             Action::Datagram(job, to, data) => {
                 if let Some(data) = self.shared.conversations.send(&job, data) {
                     self.converse(job, to, data);
                 }
             }
-            Action::Hangup(job) => self.shared.conversations.with(|open| {
-                if let Some((_, task)) = open.remove(&job) {
-                    task.abort();
-                }
-            }),
+            Action::Hangup(job) => self.shared.conversations.abort(&job),
             _ => {}
         }
     }
@@ -134,6 +151,21 @@ impl Outside {
                 }
             });
             open.insert(socket, (sender, task.abort_handle()));
+        });
+    }
+
+    fn stream(&self, job: Job, wanted: web_seed::Wanted) {
+        // Nothing is ever sent to it.
+        let (sender, _) = mpsc::unbounded_channel();
+        let shared = Arc::clone(&self.shared);
+        self.shared.streams.with(|open| {
+            let task = tokio::spawn(async move {
+                let receive = |data| (shared.deliver)(Event::Streamed(job, data));
+                let ended = web_seed::stream(shared.policy, &shared.idle, &wanted, receive).await;
+                shared.streams.remove(&job);
+                (shared.deliver)(Event::StreamEnded(job, ended));
+            });
+            open.insert(job, (sender, task.abort_handle()));
         });
     }
 
@@ -163,6 +195,9 @@ impl Drop for Outside {
             .with(|open| open.drain().for_each(|(_, (_, task))| task.abort()));
         self.shared
             .conversations
+            .with(|open| open.drain().for_each(|(_, (_, task))| task.abort()));
+        self.shared
+            .streams
             .with(|open| open.drain().for_each(|(_, (_, task))| task.abort()));
     }
 }

@@ -239,16 +239,16 @@ fn summary(view: &mut View<'_>, torrent: Torrent) -> Option<Value> {
         (Some(metainfo.name.clone()), metainfo.content_length())
     });
     let peers = view.session.peers(view.now, torrent);
-    let count = |web: bool| peers.iter().filter(|peer| peer.transport.is_web() == web).count();
+    let count = |of: fn(Transport) -> bool| peers.iter().filter(|peer| of(peer.transport)).count();
     Some(json!({
         "info_hash": status.hashes.swarm().to_string(),
         "name": name,
         "length": length,
         "state": state(status.state),
         "cached": status.have,
-        "peers_web": count(true),
+        "peers_web": count(Transport::is_web),
         "peers_wire": peers.iter().filter(|peer| peer.transport == Transport::Wire).count(),
-        "peers_native": count(false),
+        "peers_native": count(Transport::is_native),
         "known": status.known,
         "down": status.down,
         "up": status.up,
@@ -272,13 +272,17 @@ const fn state(state: State) -> &'static str {
     }
 }
 
-/// A native peer, as the page shows it.
+/// A native peer or a web seed, as the page shows it.
 fn native(peer: &PeerStatus, pieces: usize) -> Value {
     let id: String = peer.peer_id.to_string();
     json!({
         "client": peer.client,
         "short": id.get(id.len().saturating_sub(4)..),
-        "transport": if peer.transport == Transport::Utp { "uTP" } else { "TCP" },
+        "transport": match peer.transport {
+            Transport::Utp => "uTP",
+            Transport::Http => "web seed",
+            _ => "TCP",
+        },
         "down": peer.down,
         "up": peer.up,
         "received": peer.received,

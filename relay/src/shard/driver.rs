@@ -209,7 +209,11 @@ impl Driver {
                 self.asked.borrow_mut().remove(&job);
                 self.outside.perform(action);
             }
-            Action::Connect(..) | Action::Text(..) | Action::Disconnect(_) => self.outside.perform(action),
+            Action::Connect(..)
+            | Action::Text(..)
+            | Action::Disconnect(_)
+            | Action::Stream { .. }
+            | Action::Abort(_) => self.outside.perform(action),
             Action::Dial(dial, torrent, address) => self.dial(dial, torrent, (address, false)),
             Action::Punch(dial, torrent, address) => self.dial(dial, torrent, (address, true)),
             Action::Lookup(torrent, swarms) => self.ask(Ask::Lookup(torrent, swarms)),
@@ -329,6 +333,8 @@ impl Driver {
                 Transport::Rtc => counts.rtc += 1,
                 Transport::Wire => counts.wire += 1,
                 Transport::Tcp | Transport::Utp => counts.native += 1,
+                // No link is of that kind.
+                Transport::Http => {}
             }
         }
         counts
@@ -416,6 +422,7 @@ pub(crate) fn sum(a: Counts, b: Counts) -> Counts {
         native: a.native + b.native,
         rtc: a.rtc + b.rtc,
         wire: a.wire + b.wire,
+        http: a.http + b.http,
     };
     Counts {
         rtc: a.rtc + b.rtc,

@@ -1,6 +1,6 @@
 // A plain HTTP server for pages of the tests' own, on a free loopback port.
 
-import { readFile } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { atEnd } from './end.mjs';
@@ -29,4 +29,33 @@ export function serveFolder(t, folder) {
     const name = path === '/' ? '/index.html' : normalize(decodeURIComponent(path));
     return { type: TYPES[extname(name)] ?? 'application/octet-stream', body: await readFile(join(folder, name)) };
   });
+}
+
+/**
+ * Serves the files of a folder by range, as a web seed; with `cors` pages may ask. Returns `{origin, sent, asked}`: the bytes sent and the
+ * paths asked for so far.
+ */
+export async function serveRanges(t, folder, { cors = true } = {}) {
+  const state = { sent: 0, asked: [] };
+  const server = createServer(async (request, response) => {
+    if (cors) response.setHeader('access-control-allow-origin', '*').setHeader('access-control-allow-headers', 'range');
+    if (request.method === 'OPTIONS') return void response.writeHead(204).end();
+    state.asked.push(request.url);
+    const path = join(folder, normalize(decodeURIComponent(request.url)));
+    const size = await stat(path).then((found) => found.size, () => null);
+    if (size === null) return void response.writeHead(404).end();
+    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+    const [first, last] = range ? range.slice(1).map(Number) : [0, size - 1];
+    const file = await open(path);
+    const body = Buffer.alloc(last - first + 1);
+    await file.read(body, 0, body.length, first);
+    await file.close();
+    state.sent += body.length;
+    response.writeHead(range ? 206 : 200, range && { 'content-range': `bytes ${first}-${last}/${size}` });
+    response.end(body);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  atEnd(t, () => server.close());
+  atEnd(t, () => server.closeAllConnections());
+  return Object.assign(state, { origin: `http://127.0.0.1:${server.address().port}` });
 }

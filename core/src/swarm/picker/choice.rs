@@ -83,12 +83,12 @@ impl Budget {
 }
 
 /// One call of [`Picker::pick`].
-struct Call<'a> {
-    asker: &'a Asker<'a>,
-    left: usize,
-    room: &'a mut Budget,
-    rng: &'a mut Rng,
-    out: &'a mut Vec<Block>,
+pub(super) struct Call<'a> {
+    pub(super) asker: &'a Asker<'a>,
+    pub(super) left: usize,
+    pub(super) room: &'a mut Budget,
+    pub(super) rng: &'a mut Rng,
+    pub(super) out: &'a mut Vec<Block>,
 }
 
 /// The best blocks for a duplicate request, best first: (how bad it is, block).
@@ -168,7 +168,7 @@ impl Picker {
 
     /// Urgent pieces whose deadline is near are asked of several links: what slow ones were asked for at once, the rest
     /// when nothing comes any more.
-    fn pick_late(&mut self, call: &mut Call<'_>) {
+    pub(super) fn pick_late(&mut self, call: &mut Call<'_>) {
         let Some(mut room) = self.extra_room(call) else {
             return;
         };
@@ -365,7 +365,7 @@ impl Picker {
     }
 
     /// Asks for free blocks of a piece that is lacking, opening it first if need be; false where that gave none.
-    fn take_from(&mut self, number: u32, call: &mut Call<'_>) -> bool {
+    pub(super) fn take_from(&mut self, number: u32, call: &mut Call<'_>) -> bool {
         let Some(piece) = self.layout.piece(number).filter(|_| call.left > 0) else {
             return false;
         };
