@@ -30,6 +30,8 @@ pub struct Config {
     pub allow_local: bool,
     /// Whether the shell can negotiate WebRTC connections.
     pub offers: bool,
+    /// Whether a torrent that is whole is first seeded with as little upload as can be (BEP 16).
+    pub super_seed: bool,
     /// Bytes of pieces that may be in memory between request and storage. One piece is always allowed.
     pub memory: u64,
     /// Bytes of verified pieces that all bridged torrents together may keep.
@@ -60,6 +62,7 @@ impl Default for Config {
             dht_port: None,
             allow_local: true,
             offers: false,
+            super_seed: false,
             memory: 64 << 20,
             cache: 256 << 20,
             max_peers: 80,

@@ -32,7 +32,7 @@ fn the_handshake_names_what_we_speak() {
     );
     assert_eq!(hello.metadata_size, Some(content.metainfo.info.len() as u32));
     assert!(
-        hello.upload_only
+        hello.upload_only == Some(true)
             && hello
                 .client
                 .as_ref()

@@ -20,6 +20,8 @@ mod rarest_first;
 mod selection;
 mod snub;
 mod storage;
+mod super_seed;
 mod trackers;
+mod upload_only;
 mod v2;
 mod web_seeds;

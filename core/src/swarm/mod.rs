@@ -40,6 +40,8 @@ mod punch;
 mod reads;
 mod receive;
 mod storage;
+#[cfg_attr(not(feature = "native"), path = "no_super_seed.rs")]
+mod super_seed;
 mod tick;
 mod upload;
 pub(crate) mod web_seed;
@@ -67,6 +69,7 @@ use metadata::MetadataFetch;
 use peer::Peer;
 use rate::{Meter, QUICK};
 use reason::Reason;
+use super_seed::SuperSeed;
 use tick::Clock;
 use web_seed::WebSeeds;
 use window::{Playback, Window};
@@ -89,6 +92,7 @@ pub(crate) struct Swarm {
     pub(crate) announcer: Announcer,
     finder: Finder,
     pub(crate) web_seeds: WebSeeds,
+    super_seed: SuperSeed,
     pub(crate) received: Traffic,
     pub(crate) sent: Traffic,
     pub(crate) sent_cached: u64,
@@ -132,6 +136,7 @@ impl Swarm {
             announcer: Announcer::new(tiers, cx),
             finder: Finder::new(&cx.config, cx.now),
             web_seeds,
+            super_seed: SuperSeed::new(cx.config.super_seed),
             received: Traffic::default(),
             sent: Traffic::default(),
             sent_cached: 0,
@@ -433,6 +438,7 @@ impl Swarm {
     /// Does what events made possible. Cheap when nothing did.
     pub(crate) fn settle(&mut self, cx: &mut Context) {
         self.settle_promises();
+        self.settle_super_seed(cx);
         if let Some(content) = &mut self.content {
             content.fill_cache(cx);
         }

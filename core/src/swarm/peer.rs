@@ -108,6 +108,8 @@ pub(crate) struct Peer {
     pub(crate) extended: bool,
     /// What its extended handshake said; empty before.
     pub(crate) hello: ExtendedHandshake,
+    /// We told it that we download nothing (BEP 21).
+    pub(crate) told_upload_only: bool,
     pub(crate) client: String,
     #[cfg_attr(not(feature = "native"), expect(dead_code, reason = "a tab exchanges no addresses"))]
     pub(super) acquaintance: Acquaintance,
@@ -177,6 +179,7 @@ impl Peer {
             hashes_paid: now,
             extended: reserved.extended(),
             hello: ExtendedHandshake::default(),
+            told_upload_only: false,
             client: client_name(opened.greeting.peer_id),
             acquaintance: Acquaintance::default(),
             has: Has::Unread {
@@ -233,6 +236,11 @@ impl Peer {
     /// Whether it can serve a piece of which it only says so because it could fetch it from others.
     pub(crate) const fn relay(&self) -> bool {
         self.hello.relay
+    }
+
+    /// Whether it downloads nothing (BEP 21).
+    pub(crate) fn is_upload_only(&self) -> bool {
+        self.hello.upload_only == Some(true)
     }
 
     /// The pieces it has, once that can be known.

@@ -144,7 +144,7 @@ fn named(peer: &Peer) -> Option<(SocketAddr, Flags)> {
         (peer.address?, Flags::REACHABLE)
     };
     let mut flags = reached;
-    if peer.is_seed() || peer.hello.upload_only {
+    if peer.is_seed() || peer.is_upload_only() {
         flags |= Flags::SEED;
     }
     if peer.transport == Transport::Utp {

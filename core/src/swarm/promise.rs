@@ -37,8 +37,23 @@ impl Swarm {
         self.send_hello(cx, link);
     }
 
-    /// Sends the extended handshake, again when the metadata became known.
+    /// Says to everyone who thinks otherwise whether we download nothing (BEP 21).
+    pub(super) fn tell_upload_only(&mut self, cx: &Context) {
+        let now = self.is_upload_only();
+        let told = |peer: &&Peer| peer.extended && peer.told_upload_only != now;
+        let links: Vec<Link> = self.peers.values().filter(told).map(|peer| peer.link).collect();
+        links.into_iter().for_each(|link| self.send_hello(cx, link));
+    }
+
+    /// Whether nothing more is wanted. One that super-seeds does not say so: it would be known for what it is.
+    fn is_upload_only(&self) -> bool {
+        let done = |content: &super::Content| content.bridge.is_none() && content.is_complete();
+        !self.super_seed.is_on() && self.content.as_ref().is_some_and(done)
+    }
+
+    /// Sends the extended handshake, again when the metadata became known or nothing more is wanted.
     pub(super) fn send_hello(&mut self, cx: &Context, link: Link) {
+        let upload_only = self.is_upload_only();
         let content = self.content.as_ref();
         let Some(peer) = self.peers.get(&link).filter(|peer| peer.extended) else {
             return;
@@ -51,13 +66,15 @@ impl Swarm {
             reqq: Some(MAX_UPLOADS as u32),
             metadata_size: content.map(|content| content.metainfo.info.len() as u32),
             port: Some(cx.config.port).filter(|&port| port != 0),
-            upload_only: content.is_some_and(|content| content.bridge.is_none() && content.is_complete()),
+            // What was not said is not to be taken back.
+            upload_only: (upload_only || peer.told_upload_only).then_some(upload_only),
             your_ip: peer.address.map(|address| address.ip()),
             relay: cx.config.relay,
         };
         let payload = hello.encode();
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.send(&Message::Extended { id: HELLO, payload });
+            peer.told_upload_only = upload_only;
         }
         self.touch(link);
     }
@@ -73,7 +90,12 @@ impl Swarm {
             bridge.spoil();
         }
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        let have = offerable(content, peer);
+        let have = if self.super_seed.is_on() {
+            self.super_seed.stir();
+            Bits::new(content.layout.pieces())
+        } else {
+            offerable(content, peer)
+        };
         if !first {
             promise_more(peer, &have);
         } else if peer.fast && have.is_full() {
@@ -84,11 +106,16 @@ impl Swarm {
             peer.send(&Message::Bitfield(have.to_bytes().into()));
         }
         peer.promised = Some(have);
-        grant_fast(content, peer, self.hashes.swarm());
+        if !self.super_seed.is_on() {
+            grant_fast(content, peer, self.hashes.swarm());
+        }
     }
 
     /// A piece is held now: everybody is told.
     pub(super) fn promise_piece(&mut self, piece: Piece) {
+        if self.super_seed.is_on() {
+            return self.super_seed.stir();
+        }
         let bridge = self.content.as_ref().is_some_and(|content| content.bridge.is_some());
         for (link, peer) in self.peers.iter_mut() {
             // Of a bridge that forgets pieces again: a seed that was told of each once would take it for a seed, and leave.

@@ -98,6 +98,7 @@ impl Swarm {
         {
             *count += 1;
             content.picker.add_have(piece);
+            self.super_seed.stir();
             if let Some(bridge) = &mut content.bridge {
                 bridge.spoil();
             }
@@ -148,6 +149,7 @@ impl Swarm {
         content.picker.add_peer(&bits);
         let count = bits.count();
         peer.has = Has::Known(bits, count);
+        self.super_seed.stir();
         if let Some(bridge) = &mut content.bridge {
             bridge.spoil();
         }
@@ -216,10 +218,12 @@ impl Swarm {
         ids.update(&hello.ids);
         let metadata_size = hello.metadata_size.or(peer.hello.metadata_size);
         let relay = hello.relay || peer.hello.relay;
+        let upload_only = hello.upload_only.or(peer.hello.upload_only);
         peer.hello = ExtendedHandshake {
             ids,
             metadata_size,
             relay,
+            upload_only,
             ..hello
         };
         // Banned before, and back under another id and from another port.

@@ -174,5 +174,6 @@ impl Swarm {
                 self.announcer.complete(cx.now);
             }
         }
+        self.tell_upload_only(cx);
     }
 }

@@ -76,6 +76,7 @@ impl Swarm {
         }
         self.expire_hashes(cx);
         self.expire_web_seeds(cx);
+        self.super_seed.stir();
         if self.clock.round <= cx.now {
             self.choking_round(cx);
         } else {
@@ -126,7 +127,7 @@ impl Swarm {
         };
         let done = content.bridge.is_none() && content.is_complete();
         let finished = content.is_seed() && peer.is_seed()
-            || peer.hello.upload_only && peer.pieces().is_some_and(|has| !has.is_empty());
+            || peer.is_upload_only() && peer.pieces().is_some_and(|has| !has.is_empty());
         done && !peer.relay() && finished && !peer.theirs.interested
     }
 

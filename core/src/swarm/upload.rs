@@ -29,7 +29,7 @@ impl Swarm {
         let range = content.layout.range(asked.index, asked.begin, asked.length);
         let range = range.filter(|range| range.length as usize <= MAX_BLOCK);
         let range = range.ok_or(Reason::Protocol("REQUEST outside the torrent or too long"))?;
-        let held = content.holds(range.piece);
+        let held = content.holds(range.piece) && self.super_seed.serves(peer, range.piece);
         let served = !peer.ours.choking || peer.granted.contains(&range.piece);
         if !served || peer.uploads.len() >= MAX_UPLOADS || !held && !can_fetch(content, peer, range.piece) {
             refuse(peer, range);

@@ -38,8 +38,8 @@ pub struct ExtendedHandshake {
     pub metadata_size: Option<u32>,
     /// The TCP port the sender listens on.
     pub port: Option<u16>,
-    /// Whether the sender will download nothing (BEP 21).
-    pub upload_only: bool,
+    /// Whether the sender will download nothing (BEP 21); `None`: as it said before.
+    pub upload_only: Option<bool>,
     /// Whether the sender offers what it can fetch from others, as a relay between swarms does. Our own key: a relay
     /// must not take another relay's promise for a source.
     pub relay: bool,
@@ -136,9 +136,9 @@ impl ExtendedHandshake {
                 dict.integer("relay", 1);
             }
             self.reqq.into_iter().for_each(|reqq| dict.integer("reqq", reqq.into()));
-            if self.upload_only {
-                dict.integer("upload_only", 1);
-            }
+            self.upload_only
+                .into_iter()
+                .for_each(|only| dict.integer("upload_only", only.into()));
             self.client.iter().for_each(|client| dict.bytes("v", client));
             match self.your_ip {
                 Some(IpAddr::V4(ip)) => dict.bytes("yourip", ip.octets()),
@@ -165,7 +165,7 @@ impl ExtendedHandshake {
         handshake.reqq = number(&dict, "reqq");
         handshake.metadata_size = number(&dict, "metadata_size");
         handshake.port = number(&dict, "p").filter(|&port| port != 0);
-        handshake.upload_only = number::<i64>(&dict, "upload_only").is_some_and(|flag| flag != 0);
+        handshake.upload_only = number::<i64>(&dict, "upload_only").map(|flag| flag != 0);
         handshake.relay = number::<i64>(&dict, "relay").is_some_and(|flag| flag != 0);
         handshake.your_ip = dict.get("yourip").and_then(|ip| ip.bytes()).and_then(address);
         Ok(handshake)
@@ -208,7 +208,7 @@ mod tests {
             reqq: Some(500),
             metadata_size: Some(31_235),
             port: Some(6881),
-            upload_only: true,
+            upload_only: Some(true),
             relay: true,
             your_ip: Some([10, 0, 0, 1].into()),
         };
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn what_is_out_of_range_counts_as_left_out() {
         let absurd: &[u8] = b"d1:md11:ut_metadatai256e6:ut_pexi-1ee13:metadata_sizei-5e1:pi65536e4:reqq3:abc\
-                              11:upload_onlyi0e1:v2:\xff\xfe6:yourip3:abce";
+                              11:upload_only1:x1:v2:\xff\xfe6:yourip3:abce";
         assert_eq!(ExtendedHandshake::decode(absurd), Ok(ExtendedHandshake::default()));
         let long = [&b"d1:v100:"[..], &[b'x'; 99], b"\x07e"].concat();
         assert_eq!(

@@ -81,6 +81,7 @@ impl Network {
             allow_local,
             limits: self.traffic.limits(),
             unlimited: false,
+            super_seed: false,
             threads: self.threads(),
             source,
         })

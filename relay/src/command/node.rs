@@ -58,6 +58,8 @@ pub(super) struct Settings {
     pub(super) limits: (Option<u64>, Option<u64>),
     /// Whether many more peers are taken than a person's computer should.
     pub(super) unlimited: bool,
+    /// Whether a first copy is to appear with as little upload as can be (BEP 16).
+    pub(super) super_seed: bool,
     /// Threads for hashing and the disk.
     pub(super) threads: usize,
 }
@@ -228,6 +230,7 @@ fn config(
             max_peers: if settings.unlimited { MANY_PEERS } else { MAX_PEERS },
             up,
             down,
+            super_seed: settings.super_seed,
             ..Config::default()
         },
         storage: storage::Policy::Files {

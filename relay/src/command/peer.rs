@@ -103,6 +103,7 @@ impl Peer {
             finding: finding::Settings::default(),
             limits: self.traffic.limits(),
             unlimited: self.no_limits,
+            super_seed: false,
             threads: self.threads.count(),
         }
     }

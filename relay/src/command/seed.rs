@@ -17,6 +17,7 @@ use super::flags::Version;
 use super::input;
 use super::logs::Logs;
 use super::network::Network;
+use super::node::Settings;
 use super::settings::Config;
 use super::trade::{self, Orders, Ready};
 
@@ -29,6 +30,9 @@ pub(super) struct Seed {
     /// The folder that holds the content of a .torrent
     #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
+    /// Reveal pieces one at a time until the peers have a copy between them, to upload less (BEP 16)
+    #[arg(long = "super")]
+    super_seed: bool,
     #[command(flatten)]
     version: Version,
     /// Print JSON
@@ -65,7 +69,11 @@ impl Seed {
             early: Vec::new(),
             control: None,
         };
-        trade::run(self.network.settings(source, dir, false)?, orders)
+        let settings = Settings {
+            super_seed: self.super_seed,
+            ..self.network.settings(source, dir, false)?
+        };
+        trade::run(settings, orders)
     }
 
     /// The torrent of content that has none yet, and the folder it is in.
