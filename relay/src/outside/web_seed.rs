@@ -214,7 +214,10 @@ mod tests {
 
     use super::*;
 
-    const LOCAL: Policy = Policy { allow_local: true };
+    const LOCAL: Policy = Policy {
+        allow_local: true,
+        only: None,
+    };
 
     /// A server that gives these answers one after the other, over as few connections as it is let; each request and the number of its
     /// connection come out.
