@@ -4,15 +4,14 @@ use js_sys::Uint8Array;
 use tombolo_core::event::{Event, Job, Refused};
 use wasm_bindgen::prelude::Closure;
 
-use crate::engine::Core;
+use crate::engine::{Core, turn};
 
 impl Core {
     /// Asks for bytes and hands them on as they come.
     pub(crate) fn start_stream(&mut self, job: Job, url: &str, start: Option<u64>, length: u64) {
-        let (chunks, ended) = (self.handle(), self.handle());
-        let chunk = move |bytes: Uint8Array| chunks.event(Event::Streamed(job, bytes.to_vec().into()));
+        let chunk = move |bytes: Uint8Array| turn(|core| core.tell(Event::Streamed(job, bytes.to_vec().into())));
         let end = move |status: f64, retry: f64| {
-            ended.turn(|core| {
+            turn(|core| {
                 core.bodies.remove(&job);
                 core.tell(Event::StreamEnded(job, result(status as u16, retry)));
             });

@@ -70,7 +70,7 @@ impl Face {
 fn peer(number: u32, swarms: u32) -> ([u8; 20], [u8; 20], bool) {
     let mixed = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     // Squared, so that the first swarms are the largest.
-    let swarm = ((mixed * mixed >> 32) * u64::from(swarms) >> 32) as u32;
+    let swarm = ((((mixed * mixed) >> 32) * u64::from(swarms)) >> 32) as u32;
     let mut hash = *b"................swrm";
     hash[..4].copy_from_slice(&swarm.wrapping_mul(0x9e37_79b1).to_be_bytes());
     hash[4..8].copy_from_slice(&swarm.to_be_bytes());
