@@ -25,7 +25,7 @@ fn announce(registry: &mut Registry, now: u64, swarm: SwarmKey, number: u8, addr
     let peer = SavedPeer {
         peer_id: PeerId([number; 20]),
         address: address.parse().unwrap(),
-        is_seed: number % 2 == 0,
+        is_seed: number.is_multiple_of(2),
         silent: 0,
     };
     let mut request = peer.announce(swarm);
