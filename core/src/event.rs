@@ -177,6 +177,9 @@ pub enum Event {
     Checked(Job, Option<Digests>),
     /// Answers [`Action::Store`].
     Stored(Job, Result<(), StorageError>),
+    /// Storage has no room for pieces of a torrent and keeps them until it has (`true`), or has found it: [`Action::Store`] is
+    /// answered late, not in vain. Until then nothing more is asked for.
+    StorageFull(Torrent, bool),
     /// Answers [`Action::Load`].
     Loaded(Job, Result<Slices, StorageError>),
 
@@ -337,6 +340,8 @@ pub enum Report {
     TrackerWarning(String, String),
     /// A web seed failed, and why.
     WebSeedFailed(String, String),
+    /// Storage has no room left and waits for some (`true`), or goes on.
+    StorageFull(bool),
     /// Storage failed; the torrent is paused.
     StorageFailed(StorageError),
     /// Metadata that matches the info-hash cannot be used.

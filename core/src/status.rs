@@ -32,6 +32,8 @@ pub struct Status {
     pub state: State,
     /// Verified bytes.
     pub have: u64,
+    /// Verified bytes that storage has said to hold: what a kill at this moment would not lose.
+    pub stored: u64,
     /// Bytes that are wanted, in whole pieces.
     pub wanted: u64,
     /// Verified bytes among the wanted.

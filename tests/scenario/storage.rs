@@ -48,3 +48,24 @@ fn a_full_disk_pauses_and_goes_on_when_there_is_room() {
     sim.tell(leech, Event::Pause(TORRENT, false));
     assert!(sim.run_until(Span::from_secs(60), |sim| sim.node(leech).is_complete()));
 }
+
+#[test]
+fn while_storage_waits_for_room_nothing_is_asked_for_and_no_link_is_closed() {
+    let content = Content::single(40 * 65_536, 65_536);
+    let mut sim = Sim::new(4);
+    let seed = sim.add(Setup::seed(&content).up(200_000));
+    let leech = sim.add(Setup::leech(&content));
+    sim.introduce(leech, seed);
+    sim.run_for(Span::from_secs(3));
+    sim.tell(leech, Event::StorageFull(TORRENT, true));
+    // What was asked for before still comes.
+    sim.run_for(Span::from_secs(30));
+    let before = sim.status(leech).received.total();
+    assert!((1..content.bytes.len() as u64).contains(&before), "{before}");
+    sim.run_for(Span::from_secs(30));
+    assert_eq!(sim.status(leech).received.total(), before);
+    assert_eq!(sim.status(leech).peers, 1);
+    sim.tell(leech, Event::StorageFull(TORRENT, false));
+    assert!(sim.run_until(Span::from_secs(60), |sim| sim.node(leech).is_complete()));
+    assert_eq!(sim.status(leech).received.total(), content.bytes.len() as u64);
+}

@@ -33,6 +33,7 @@ impl Session {
             hashes: swarm.hashes,
             state: state(swarm),
             have: content.map_or(0, |content| content.have),
+            stored: content.map_or(0, |content| content.stored()),
             wanted,
             have_wanted,
             pieces: content.map_or(0, |content| content.picker.held().count()),

@@ -42,6 +42,8 @@ pub(crate) struct Content {
     /// Verified bytes.
     pub(crate) have: u64,
     pub(crate) hash_failures: u64,
+    /// Storage waits for room.
+    pub(crate) full: bool,
     /// It was reported complete since something was last missing.
     pub(crate) complete: bool,
     storing_bytes: u64,
@@ -67,6 +69,7 @@ impl Content {
             loading: Map::new(),
             have: 0,
             hash_failures: 0,
+            full: false,
             complete: false,
             storing_bytes: 0,
             charged: 0,
@@ -174,6 +177,11 @@ impl Content {
         let piece = self.storing.remove(&job)?;
         self.storing_bytes -= u64::from(self.layout.piece_length(piece));
         Some(piece)
+    }
+
+    /// Verified bytes that storage holds: not those that it has yet to write.
+    pub(crate) const fn stored(&self) -> u64 {
+        self.have.saturating_sub(self.storing_bytes)
     }
 
     /// Brings the session's budget up to date: pieces that are open, being hashed or being stored count.

@@ -277,7 +277,7 @@ impl Swarm {
 fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer) -> bool {
     peer.hungry = true;
     let fast_only = peer.theirs.choking;
-    if !peer.ours.interested || fast_only && peer.allowed.is_none() {
+    if content.full || !peer.ours.interested || fast_only && peer.allowed.is_none() {
         return false;
     }
     // A limit lets as many requests go as their blocks may come: else one burst would use up seconds of it.

@@ -113,6 +113,14 @@ impl Swarm {
         self.touch_hungry();
     }
 
+    /// Storage has no room for now, or has some again.
+    pub(crate) fn storage_full(&mut self, cx: &mut Context, full: bool) {
+        let Some(content) = &mut self.content else { return };
+        content.full = full;
+        cx.report(self.torrent, Report::StorageFull(full));
+        self.touch_hungry();
+    }
+
     /// A span was read for uploads, or could not be.
     pub(crate) fn loaded(&mut self, cx: &mut Context, job: Job, result: Result<Slices, StorageError>) {
         let Some(content) = &mut self.content else { return };

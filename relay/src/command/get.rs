@@ -12,6 +12,7 @@ use super::logs::Logs;
 use super::network::Network;
 use super::settings::Config;
 use super::trade::{self, Orders};
+use crate::storage::Folder;
 
 /// The arguments of `get`.
 #[derive(Args, Debug)]
@@ -22,6 +23,12 @@ pub(super) struct Get {
     /// The folder to put the content in
     #[arg(long, default_value = ".", value_name = "DIR")]
     out: PathBuf,
+    /// Move the content to this folder when all of it is there
+    #[arg(long, value_name = "DIR")]
+    move_to: Option<PathBuf>,
+    /// Take the room of every file on the disk before anything is fetched
+    #[arg(long)]
+    preallocate: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -38,7 +45,12 @@ impl Get {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         self.logs.begin("warn");
         let source = input::read_source(&self.source)?;
-        let settings = self.network.settings(source, self.out.clone(), true)?;
+        let folder = Folder {
+            preallocate: self.preallocate,
+            move_to: self.move_to.clone(),
+            ..Folder::writable(self.out.clone())
+        };
+        let settings = self.network.settings(source, folder)?;
         let orders = Orders {
             json: self.json,
             seed: false,

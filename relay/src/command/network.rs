@@ -1,7 +1,6 @@
 //! The flags by which `get` and `seed` find peers.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
 use clap::Args;
 use tombolo_core::event::Source;
@@ -11,6 +10,7 @@ use super::flags::{Finders, Threads, Trackers, Traffic};
 use super::listener::Listener;
 use super::node::Settings;
 use crate::outside::is_local;
+use crate::storage::Folder;
 
 /// How peers are found and reached.
 #[derive(Args, Debug)]
@@ -49,7 +49,7 @@ impl Network {
     }
 
     /// What a node is started with.
-    pub(super) fn settings(&self, source: Source, dir: PathBuf, writable: bool) -> Result<Settings, Failure> {
+    pub(super) fn settings(&self, source: Source, folder: Folder) -> Result<Settings, Failure> {
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let trackers = self.trackers();
         let rtc = match self.rtc {
@@ -66,12 +66,11 @@ impl Network {
             let named = magnet.peers.iter().filter_map(|peer| resolve(&peer.to_string()).ok());
             peers.extend(named.flatten());
         }
-        let state = writable.then(|| dir.join(".tombolo").join("dht"));
+        let state = folder.writable.then(|| folder.dir.join(".tombolo").join("dht"));
         Ok(Settings {
             finding: self.finders.settings(allow_local, state),
             peers,
-            dir,
-            writable,
+            folder,
             tcp: true,
             utp: true,
             encryption: self.traffic.encryption.into(),

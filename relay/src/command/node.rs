@@ -1,7 +1,6 @@
 //! One torrent and the peer that trades it: what `get`, `seed` and `peer` have in common.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -17,7 +16,7 @@ use crate::finding::{self, Finding};
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
-use crate::storage;
+use crate::storage::{self, Folder};
 use crate::udp::Udp;
 use crate::{journal, outside};
 
@@ -33,9 +32,7 @@ pub(super) struct Settings {
     /// What to trade.
     pub(super) source: Source,
     /// Where the content is, or is to be.
-    pub(super) dir: PathBuf,
-    /// Whether anything may be written there.
-    pub(super) writable: bool,
+    pub(super) folder: Folder,
     /// Whether TCP is used.
     pub(super) tcp: bool,
     /// Whether uTP is used.
@@ -233,10 +230,7 @@ fn config(
             super_seed: settings.super_seed,
             ..Config::default()
         },
-        storage: storage::Policy::Files {
-            dir: settings.dir.clone(),
-            writable: settings.writable,
-        },
+        storage: storage::Policy::Files(settings.folder.clone()),
         disk_threads: settings.threads,
         outside: outside::Policy {
             allow_local: settings.allow_local,

@@ -16,6 +16,7 @@ use super::node::Settings;
 use super::trade::{self, Orders, Ready};
 use super::{control, input};
 use crate::finding;
+use crate::storage::Folder;
 
 /// The arguments of `peer`.
 #[derive(Args, Debug)]
@@ -89,8 +90,10 @@ impl Peer {
         let listens = |transport| (self.transport == transport).then_some(self.listen);
         Settings {
             source,
-            dir: self.dir.clone(),
-            writable: self.role == Role::Leecher,
+            folder: Folder {
+                writable: self.role == Role::Leecher,
+                ..Folder::writable(self.dir.clone())
+            },
             tcp: self.transport == Transport::Tcp,
             utp: self.transport == Transport::Utp,
             encryption: self.traffic.encryption.into(),

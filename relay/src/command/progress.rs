@@ -68,7 +68,7 @@ impl Progress {
     /// Shows how it stands, if it is time to.
     pub(super) fn show(&mut self, status: &Status, layout: Option<Layout>) {
         let numbers = Numbers {
-            done: status.have,
+            done: status.stored,
             payload: status.received.total(),
             uploaded: status.sent.total(),
             state: name(status.state),

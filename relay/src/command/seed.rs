@@ -20,6 +20,7 @@ use super::network::Network;
 use super::node::Settings;
 use super::settings::Config;
 use super::trade::{self, Orders, Ready};
+use crate::storage::Folder;
 
 /// The arguments of `seed`.
 #[derive(Args, Debug)]
@@ -71,7 +72,7 @@ impl Seed {
         };
         let settings = Settings {
             super_seed: self.super_seed,
-            ..self.network.settings(source, dir, false)?
+            ..self.network.settings(source, Folder::read_only(dir))?
         };
         trade::run(settings, orders)
     }

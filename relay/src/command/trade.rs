@@ -146,6 +146,8 @@ async fn heed(report: Report, node: &Node, orders: &mut Orders, progress: &mut P
         Report::TrackerWarning(url, reason) => progress.alert(&format!("{url} warns: {reason}")),
         Report::HashFailed(piece) => progress.alert(&format!("piece {} failed its hash", piece.number())),
         Report::Banned(_) => progress.alert("a peer that sent bad data is banned"),
+        Report::StorageFull(true) => progress.alert("the disk is full: waiting until there is room"),
+        Report::StorageFull(false) => progress.alert("there is room on the disk again"),
         Report::StorageFailed(StorageError::Full) => {
             return Err(Failure::running("disk-full", "there is no room left on the disk"));
         }

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 use tombolo_core::bits::Bits;
 use tombolo_core::digest::{Digests, Hasher, Hashing};
 use tombolo_core::layout::{Piece, Range};
@@ -21,14 +22,12 @@ use tombolo_core::slices::Slices;
 use super::content::Content;
 use super::handles::Handles;
 use super::io::{hash_file, hash_zeros, read_into, write_all};
+use super::moving::Roots;
 use super::plan::{Entry, Kind, Span};
 use super::restore::{self, Found};
 use super::resume::Resume;
-use super::root::{Access, Root, Stat};
-use super::{lock, read, write};
-
-/// The folder of our own state.
-const STATE: &str = ".tombolo";
+use super::root::{Access, STATE, Stat};
+use super::{Folder, lock, read, write};
 
 /// How often the record of verified pieces is written while pieces come in. More often costs time on torrents of many files; less often
 /// means more hashing after a kill.
@@ -47,14 +46,12 @@ pub(super) enum Place {
 
 /// The files of one torrent.
 pub(super) struct Files {
-    root: Root,
+    roots: Roots,
     content: Content,
     /// Names our own state; hexadecimal digits.
     name: String,
     writable: bool,
     handles: Handles,
-    /// The folder of our own state, once it was needed.
-    state: OnceLock<Root>,
     places: RwLock<Vec<Place>>,
     progress: Mutex<Progress>,
 }
@@ -72,18 +69,22 @@ struct Progress {
     touched: BTreeSet<usize>,
     saved: Instant,
     dirty: bool,
+    /// Whether every file that is wanted is in its final form and place.
+    settled: bool,
+    /// Whether all files have their room.
+    allocated: bool,
 }
 
 impl Files {
     /// Opens a torrent below `dir` and says what is there: the pieces held and those to be checked.
     pub(super) fn open(
-        dir: &Path,
-        writable: bool,
+        folder: &Folder,
         content: Content,
         name: String,
         selected: &[bool],
     ) -> io::Result<(Self, Found)> {
-        let root = if writable { Root::create(dir) } else { Root::open(dir) }?;
+        let roots = Roots::open(folder, content.plan.entries(), &name)?;
+        let root = roots.now();
         let stats = content.plan.entries().iter().map(|entry| match entry.kind {
             Kind::Regular { .. } => root.stat(&entry.elements()).unwrap_or_default(),
             _ => None,
@@ -93,18 +94,9 @@ impl Files {
         let parts = format!("{name}.parts");
         stats.push(root.stat(&[STATE, &parts]).unwrap_or_default());
         let count = content.layout.pieces();
-        let state = OnceLock::new();
-        let resume = root
-            .stat(&[STATE, &format!("{name}.resume")])
-            .ok()
-            .flatten()
-            .filter(|_| writable)
-            .and_then(|_| root.below(&[STATE]).ok())
-            .and_then(|folder| {
-                let resume = Resume::load(&folder, &format!("{name}.resume"), count, stats.len());
-                let _ = state.set(folder);
-                resume
-            });
+        let record = format!("{name}.resume");
+        let state = (folder.writable && root.stat(&[STATE, &record])?.is_some()).then(|| root.below(&[STATE]));
+        let resume = state.and_then(|state| Resume::load(&state.ok()?, &record, count, stats.len()));
         let found = restore::find(&content, &places, &stats, resume.as_ref(), |file| {
             match content.plan.entries().get(file) {
                 Some(entry) => root.file(&entry.elements(), Access::Read),
@@ -121,14 +113,15 @@ impl Files {
             touched: BTreeSet::new(),
             saved: Instant::now(),
             dirty: false,
+            settled: false,
+            allocated: !folder.preallocate,
         };
         let files = Self {
-            root,
+            roots,
             content,
             name,
-            writable,
+            writable: folder.writable,
             handles: Handles::default(),
-            state,
             places: RwLock::new(places),
             progress: Mutex::new(progress),
         };
@@ -144,6 +137,7 @@ impl Files {
             return Err(io::Error::other("this content is only read"));
         }
         let places = read(&self.places);
+        self.allocate(&places)?;
         for span in self.content.spans(piece) {
             let part = data.slice(span.at..span.at + span.length);
             if let Some((file, offset)) = self.place(&places, span, true)? {
@@ -203,6 +197,7 @@ impl Files {
         }
         let mut progress = lock(&self.progress);
         progress.selected = selected.to_vec();
+        progress.settled = false;
         progress.wanted = wanted(&self.content, selected);
         progress.missing = progress
             .wanted
@@ -227,7 +222,7 @@ impl Files {
                 };
                 let mut data = Vec::with_capacity(span.length);
                 read_into(&parts, &mut data, offset, span.length)?;
-                let file = self.root.file(&entry.elements(), Access::Write)?;
+                let file = self.roots.file(&entry.elements(), Access::Write)?;
                 write_all(&file, &Slices::from(Bytes::from(data)), span.offset)?;
             }
         }
@@ -246,18 +241,31 @@ impl Files {
             progress.touched.extend(numbers);
         }
         progress.dirty = true;
-        if !progress.held.insert(piece.index()) {
-            return Ok(());
-        }
-        if progress.wanted.contains(piece.index()) {
+        if progress.held.insert(piece.index()) && progress.wanted.contains(piece.index()) {
             progress.missing -= 1;
-            if progress.missing == 0 {
-                return self.settle(&mut progress);
-            }
+        }
+        if progress.missing == 0 && !progress.settled {
+            return self.settle(&mut progress);
         }
         if progress.saved.elapsed() > SAVE_EVERY {
-            self.save(&mut progress)?;
+            self.try_save(&mut progress);
         }
+        Ok(())
+    }
+
+    /// Takes the room of every file, once, where that is wanted. A file system that cannot do so makes them sparse.
+    fn allocate(&self, places: &[Place]) -> io::Result<()> {
+        let mut progress = lock(&self.progress);
+        if progress.allocated {
+            return Ok(());
+        }
+        for (number, entry) in self.content.plan.entries().iter().enumerate() {
+            if entry.length > 0 && places.get(number) == Some(&Place::File) {
+                let file = self.roots.file(&entry.elements(), Access::Write)?;
+                reserve(&file, entry.length)?;
+            }
+        }
+        progress.allocated = true;
         Ok(())
     }
 
@@ -272,13 +280,13 @@ impl Files {
             }
             match &entry.kind {
                 Kind::Pad => {}
-                Kind::Symlink(target) => self.root.symlink(&entry.elements(), target)?,
+                Kind::Symlink(target) => self.roots.now().symlink(&entry.elements(), target)?,
                 Kind::Regular { executable } => {
-                    let stat = self.root.stat(&entry.elements())?;
+                    let stat = self.roots.stat(&entry.elements())?;
                     if stat.map(|stat| stat.length) == Some(entry.length) && !executable {
                         continue;
                     }
-                    let file = self.root.file(&entry.elements(), Access::Write)?;
+                    let file = self.roots.file(&entry.elements(), Access::Write)?;
                     file.set_len(entry.length)?;
                     if *executable {
                         allow_execution(&file)?;
@@ -287,7 +295,21 @@ impl Files {
                 }
             }
         }
-        self.save(progress)
+        if self.roots.move_on(self.content.plan.entries())? {
+            // A file that was copied is another one now.
+            self.handles.close_all();
+            progress.touched.extend(0..progress.stats.len());
+        }
+        progress.settled = true;
+        self.try_save(progress);
+        Ok(())
+    }
+
+    /// As [`Self::save`]. Where that fails, everything is hashed at the next start, which does no harm; so no piece fails with it.
+    fn try_save(&self, progress: &mut Progress) {
+        if self.save(progress).is_err() {
+            progress.saved = Instant::now();
+        }
     }
 
     /// Writes the record of verified pieces.
@@ -297,9 +319,9 @@ impl Files {
         }
         for number in std::mem::take(&mut progress.touched) {
             let stat = match self.content.plan.entries().get(number) {
-                Some(entry) if entry.is_regular() => self.root.stat(&entry.elements()),
+                Some(entry) if entry.is_regular() => self.roots.stat(&entry.elements()),
                 Some(_) => Ok(None),
-                None => self.root.stat(&[STATE, &self.parts()]),
+                None => self.roots.stat(&[STATE, &self.parts()]),
             };
             if let Some(known) = progress.stats.get_mut(number) {
                 *known = stat.unwrap_or_default();
@@ -309,7 +331,7 @@ impl Files {
             held: progress.held.clone(),
             files: progress.stats.clone(),
         };
-        resume.save(self.state()?, &format!("{}.resume", self.name))?;
+        resume.save(&self.roots.now().below(&[STATE])?, &format!("{}.resume", self.name))?;
         progress.saved = Instant::now();
         progress.dirty = false;
         Ok(())
@@ -327,11 +349,11 @@ impl Files {
             Place::File => {
                 let file = self
                     .handles
-                    .file(span.file, writable, || self.root.file(&entry.elements(), access))?;
+                    .file(span.file, writable, || self.roots.file(&entry.elements(), access))?;
                 Ok(Some((file, span.offset)))
             }
             Place::Parts => {
-                let open = || self.root.file(&[STATE, &self.parts()], access);
+                let open = || self.roots.file(&[STATE, &self.parts()], access);
                 let file = self.handles.file(entries.len(), writable, open)?;
                 Ok(Some((file, entry.start + span.offset)))
             }
@@ -340,13 +362,6 @@ impl Files {
 
     fn parts(&self) -> String {
         format!("{}.parts", self.name)
-    }
-
-    fn state(&self) -> io::Result<&Root> {
-        if self.state.get().is_none() {
-            let _ = self.state.set(self.root.below(&[STATE])?);
-        }
-        self.state.get().ok_or_else(|| io::Error::other("no state folder"))
     }
 }
 
@@ -394,4 +409,12 @@ fn wanted(content: &Content, selected: &[bool]) -> Bits {
 fn allow_execution(file: &File) -> io::Result<()> {
     let mode = file.metadata()?.permissions().mode();
     file.set_permissions(Permissions::from_mode(mode | (mode & 0o444) >> 2))
+}
+
+/// Takes the room of the first `length` bytes of a file.
+fn reserve(file: &File, length: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, length) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

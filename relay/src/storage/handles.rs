@@ -46,6 +46,11 @@ impl Handles {
         Ok(file)
     }
 
+    /// Closes every file.
+    pub(super) fn close_all(&self) {
+        lock(&self.open).files.clear();
+    }
+
     /// Closes the file of that number.
     pub(super) fn close(&self, number: usize) {
         lock(&self.open).files.remove(&number);

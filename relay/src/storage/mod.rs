@@ -9,10 +9,12 @@ mod content;
 mod files;
 mod handles;
 mod io;
+mod moving;
 mod plan;
 mod queue;
 mod restore;
 mod resume;
+mod room;
 mod root;
 mod store;
 #[cfg(test)]
@@ -30,6 +32,7 @@ use tombolo_core::event::{Action, Event, StorageError, Torrent};
 pub use verify::{Verdict, verify};
 
 use queue::{Queue, Turn};
+use room::Waiting;
 use store::Store;
 use worker::{Key, Task, Work, work};
 
@@ -37,17 +40,45 @@ use worker::{Key, Task, Work, work};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// As the files a person wants, under `dir`, with our own state in `dir/.tombolo`.
-    Files {
-        /// The folder.
-        dir: PathBuf,
-        /// Whether anything may be written there; a seed only reads.
-        writable: bool,
-    },
+    Files(Folder),
     /// As single pieces that may be forgotten, in `dir/cache`.
     Cache {
         /// The folder.
         dir: PathBuf,
     },
+}
+
+/// A folder for the files of torrents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Where they are, or come to be.
+    pub dir: PathBuf,
+    /// Whether anything may be written there; a seed only reads.
+    pub writable: bool,
+    /// Whether the room of every file is taken before its first piece is written.
+    pub preallocate: bool,
+    /// Where files are moved to when all of them are there.
+    pub move_to: Option<PathBuf>,
+}
+
+impl Folder {
+    /// A folder that pieces are written to as they come.
+    pub const fn writable(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            writable: true,
+            preallocate: false,
+            move_to: None,
+        }
+    }
+
+    /// A folder that is only read.
+    pub fn read_only(dir: PathBuf) -> Self {
+        Self {
+            writable: false,
+            ..Self::writable(dir)
+        }
+    }
 }
 
 /// Storage for all torrents of a session.
@@ -70,6 +101,7 @@ struct Shared {
 /// Jobs, and who waits for them.
 struct Inbox {
     queue: Queue<Key, Work>,
+    waiting: Waiting,
     idle: usize,
     stopping: bool,
 }
@@ -85,6 +117,7 @@ impl Disk {
             policy,
             inbox: Mutex::new(Inbox {
                 queue: Queue::new(),
+                waiting: Waiting::default(),
                 idle: 0,
                 stopping: false,
             }),
@@ -132,6 +165,10 @@ impl Disk {
     pub fn close(&self, torrent: Torrent) {
         lock(&self.shared.stores).remove(&torrent);
         lock(&self.shared.selected).remove(&torrent);
+        let mut inbox = lock(&self.shared.inbox);
+        for turn in inbox.waiting.forget(torrent) {
+            inbox.queue.done(turn);
+        }
     }
 
     fn task(&self, torrent: Torrent, piece: tombolo_core::layout::Piece, task: Task) -> (Turn<Key>, Work) {

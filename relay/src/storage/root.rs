@@ -14,6 +14,9 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+/// The folder of our own state.
+pub(super) const STATE: &str = ".tombolo";
+
 /// The folder.
 pub(crate) struct Root {
     folder: OwnedFd,
@@ -120,6 +123,53 @@ impl Root {
             &self.folder,
             one_name(to)?,
         )?)
+    }
+
+    /// Moves a file to `path` below `to`, in one step, replacing what is there. False: that is on another file system.
+    pub(crate) fn rename_to<S: AsRef<str>, T: AsRef<str>>(
+        &self,
+        from: &[S],
+        to: &Self,
+        path: &[T],
+    ) -> io::Result<bool> {
+        let (name, folder) = self.parent(from, false)?;
+        let (new_name, new_folder) = to.parent(path, true)?;
+        match fs::renameat(folder.as_fd(), name, new_folder.as_fd(), new_name) {
+            Ok(()) => Ok(true),
+            Err(Errno::XDEV) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether there is a symbolic link at `path`.
+    pub(crate) fn is_symlink<S: AsRef<str>>(&self, path: &[S]) -> io::Result<bool> {
+        let found = self.parent(path, false).and_then(|(name, folder)| {
+            let stat = fs::statat(folder.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)?;
+            Ok(fs::FileType::from_raw_mode(stat.st_mode) == fs::FileType::Symlink)
+        });
+        match found {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            found => found,
+        }
+    }
+
+    /// Removes the file or link at `path`; that it is not there is no error.
+    pub(crate) fn unlink<S: AsRef<str>>(&self, path: &[S]) -> io::Result<()> {
+        let removed = self
+            .parent(path, false)
+            .and_then(|(name, folder)| Ok(fs::unlinkat(folder.as_fd(), name, AtFlags::empty())?));
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Removes the folder at `path` if there is nothing in it.
+    pub(crate) fn remove_empty<S: AsRef<str>>(&self, path: &[S]) {
+        if let Ok((name, folder)) = self.parent(path, false) {
+            // Something else in it is a reason to keep it.
+            let _ = fs::unlinkat(folder.as_fd(), name, AtFlags::REMOVEDIR);
+        }
     }
 
     /// Removes a file of this folder; that it is not there is no error.

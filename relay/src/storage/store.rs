@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use tombolo_core::digest::{Digests, Hashing};
+use tombolo_core::event::StorageError;
 use tombolo_core::layout::{Piece, Range};
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::slices::Slices;
@@ -12,6 +13,7 @@ use super::Policy;
 use super::cache::Cache;
 use super::content::Content;
 use super::files::Files;
+use super::io::storage_error;
 use super::restore::Found;
 
 /// An open torrent.
@@ -29,10 +31,9 @@ impl Store {
     pub(super) fn open(policy: &Policy, metainfo: &Metainfo, selected: &[bool]) -> (Self, Option<Found>) {
         let name = metainfo.hashes.swarm().to_string();
         let opened = match policy {
-            Policy::Files { dir, writable } => {
+            Policy::Files(folder) => {
                 let content = Content::of(metainfo);
-                Files::open(dir, *writable, content, name, selected)
-                    .map(|(files, found)| (Self::Files(Box::new(files)), found))
+                Files::open(folder, content, name, selected).map(|(files, found)| (Self::Files(Box::new(files)), found))
             }
             Policy::Cache { dir } => {
                 Cache::open(dir, &name, metainfo.layout.clone()).map(|(cache, found)| (Self::Cache(cache), found))
@@ -51,6 +52,11 @@ impl Store {
             Self::Cache(cache) => cache.store(piece, data),
             Self::Broken(error) => Err(again(error)),
         }
+    }
+
+    /// Whether a piece that failed to be written so is to be kept until there is room. A cache has a limit of its own: it loses the piece.
+    pub(super) fn waits_for_room(&self, error: &io::Error) -> bool {
+        matches!(self, Self::Files(_)) && storage_error(error) == StorageError::Full
     }
 
     /// Reads a part of a piece.

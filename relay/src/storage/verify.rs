@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tombolo_core::metainfo::Metainfo;
 
+use super::Folder;
 use super::content::Content;
 use super::files::Files;
 use super::lock;
@@ -40,7 +41,8 @@ impl Verdict {
 pub fn verify(dir: &Path, metainfo: &Metainfo, threads: usize, checked: impl Fn() + Sync) -> io::Result<Verdict> {
     let content = Content::of(metainfo);
     let pieces = content.layout.pieces();
-    let files = match Files::open(dir, false, content.clone(), String::new(), &[]) {
+    let folder = Folder::read_only(dir.to_owned());
+    let files = match Files::open(&folder, content.clone(), String::new(), &[]) {
         Ok((files, _)) => files,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Verdict {

@@ -65,16 +65,29 @@ impl Work {
 pub(super) fn work(shared: &Shared, deliver: &impl Fn(Event)) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     let mut turns = Vec::with_capacity(MAX_BATCH);
-    while take(shared, &mut turns, &mut batch) {
+    while let Some(again) = take(shared, &mut turns, &mut batch) {
         for (turn, work) in batch.drain(..) {
-            perform(shared, deliver, work);
-            turns.push(turn);
+            match perform(shared, deliver, work, again) {
+                None => turns.push(turn),
+                Some(work) => wait(shared, deliver, turn, work),
+            }
         }
     }
 }
 
-/// Ends the jobs of `turns` and waits for the next ones; false when there will be none.
-fn take(shared: &Shared, turns: &mut Vec<Turn<Key>>, batch: &mut Vec<(Turn<Key>, Work)>) -> bool {
+/// A piece found no room: it is kept until there is some.
+fn wait(shared: &Shared, deliver: &impl Fn(Event), turn: Turn<Key>, work: Work) {
+    let Turn::Write((torrent, _)) = turn else { return };
+    let first = lock(&shared.inbox).waiting.push(torrent, turn, work);
+    // Whoever waits for work is to know until when.
+    shared.wake.notify_one();
+    if first {
+        deliver(Event::StorageFull(torrent, true));
+    }
+}
+
+/// Ends the jobs of `turns` and waits for the next ones; true: one that waited for room, to be tried again. `None` when there will be none.
+fn take(shared: &Shared, turns: &mut Vec<Turn<Key>>, batch: &mut Vec<(Turn<Key>, Work)>) -> Option<bool> {
     let mut inbox = lock(&shared.inbox);
     turns.drain(..).for_each(|turn| inbox.queue.done(turn));
     loop {
@@ -89,28 +102,54 @@ fn take(shared: &Shared, turns: &mut Vec<Turn<Key>>, batch: &mut Vec<(Turn<Key>,
             if inbox.queue.ready() > 0 && inbox.idle > 0 {
                 shared.wake.notify_one();
             }
-            return true;
+            return Some(false);
         }
-        if inbox.stopping {
-            return false;
+        let stopping = inbox.stopping;
+        if let Some(waiting) = inbox.waiting.pop(stopping) {
+            batch.push(waiting);
+            return Some(true);
+        }
+        if stopping {
+            return None;
         }
         inbox.idle += 1;
-        inbox = shared.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+        inbox = match inbox.waiting.pause() {
+            Some(pause) => shared
+                .wake
+                .wait_timeout(inbox, pause)
+                .map_or_else(|error| error.into_inner().0, |woken| woken.0),
+            None => shared.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner),
+        };
         inbox.idle -= 1;
     }
 }
 
-fn perform(shared: &Shared, deliver: &impl Fn(Event), work: Work) {
+/// Does a job; gives it back if it has to wait for room. `again`: it waited before.
+fn perform(shared: &Shared, deliver: &impl Fn(Event), work: Work, again: bool) -> Option<Work> {
     match work {
         Work::Hash(job, data, hashing) => deliver(Event::Hashed(job, hashing.digest(&data))),
         Work::Open(torrent, metainfo) => deliver(open(shared, torrent, &metainfo)),
         Work::Select(store, selected) => store.select(&selected),
+        Work::Piece(Some(store), piece, Task::Store(job, data)) => match store.store(piece, &data) {
+            Err(error) if store.waits_for_room(&error) && !lock(&shared.inbox).stopping => {
+                return Some(Work::Piece(Some(store), piece, Task::Store(job, data)));
+            }
+            stored => {
+                if again {
+                    let going_on = lock(&shared.inbox).waiting.went_well();
+                    let said = going_on.into_iter().map(|torrent| Event::StorageFull(torrent, false));
+                    said.for_each(deliver);
+                }
+                deliver(Event::Stored(job, stored.map_err(|error| storage_error(&error))));
+            }
+        },
         Work::Piece(store, piece, task) => {
             if let Some(event) = piece_task(store.as_deref(), piece, task) {
                 deliver(event);
             }
         }
     }
+    None
 }
 
 fn open(shared: &Shared, torrent: Torrent, metainfo: &Metainfo) -> Event {
@@ -128,13 +167,8 @@ fn piece_task(store: Option<&Store>, piece: Piece, task: Task) -> Option<Event> 
             let digests = store.and_then(|store| store.check(piece, hashing).ok());
             Some(Event::Checked(job, digests))
         }
-        Task::Store(job, data) => {
-            let stored = store.map_or_else(
-                || Err(not_open()),
-                |store| store.store(piece, &data).map_err(|error| storage_error(&error)),
-            );
-            Some(Event::Stored(job, stored))
-        }
+        // With a store, it was done before.
+        Task::Store(job, _) => Some(Event::Stored(job, Err(not_open()))),
         Task::Load(job, range) => {
             let loaded = store.map_or_else(
                 || Err(not_open()),

@@ -22,12 +22,12 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the binary with these arguments.
     pub(crate) fn start<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tombolo"))
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::of(Command::new(env!("CARGO_BIN_EXE_tombolo")).args(args))
+    }
+
+    /// Starts a command that becomes the binary.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, incoming) = channel();
@@ -71,6 +71,11 @@ impl Running {
     pub(crate) fn ready(&mut self) -> u16 {
         let line = self.until(|line| line.get("ready").is_some());
         line["ready"].as_u64().unwrap().try_into().unwrap()
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Writes a line to its stdin.

@@ -22,10 +22,7 @@ fn start(folder: &Path, name: u8) -> (Shards, Reports) {
             peer_id: PeerId([name; 20]),
             ..Config::default()
         },
-        storage: storage::Policy::Files {
-            dir: folder.to_owned(),
-            writable: true,
-        },
+        storage: storage::Policy::Files(storage::Folder::writable(folder.to_owned())),
         disk_threads: 1,
         outside: outside::Policy {
             allow_local: true,

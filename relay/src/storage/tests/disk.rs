@@ -43,10 +43,7 @@ fn jobs_of_a_piece_see_those_before_them() {
     let sample = Sample::new(16_384, &[("f", 3_000_000)]);
     let metainfo = metainfo("f", &sample.bytes, 16_384);
     for policy in [
-        Policy::Files {
-            dir: dir.path().into(),
-            writable: true,
-        },
+        Policy::Files(Folder::writable(dir.path().into())),
         Policy::Cache { dir: dir.path().into() },
     ] {
         let (disk, events) = start(policy);
@@ -91,10 +88,7 @@ fn dropping_the_disk_finishes_what_was_given() {
     let dir = tempfile::tempdir().unwrap();
     let sample = Sample::new(65_536, &[("f", 3_000_000)]);
     let metainfo = metainfo("f", &sample.bytes, 65_536);
-    let policy = Policy::Files {
-        dir: dir.path().into(),
-        writable: true,
-    };
+    let policy = Policy::Files(Folder::writable(dir.path().into()));
     let (disk, events) = start(policy.clone());
     give(&disk, Action::Open(TORRENT, Arc::clone(&metainfo)));
     next(&events);
@@ -118,10 +112,7 @@ fn a_torrent_that_is_not_open_or_cannot_be_is_answered_too() {
     let sample = Sample::new(16_384, &[("f", 20_000)]);
     let metainfo = metainfo("f", &sample.bytes, 16_384);
     let piece = sample.piece(0);
-    let (disk, events) = start(Policy::Files {
-        dir: dir.path().join("file"),
-        writable: true,
-    });
+    let (disk, events) = start(Policy::Files(Folder::writable(dir.path().join("file"))));
     for _ in 0..2 {
         give(&disk, Action::Store(Job(1), TORRENT, piece, sample.data(piece)));
         assert!(matches!(

@@ -111,7 +111,13 @@ fn whole_content_is_found_without_a_record() {
         }
     }
     fs::write(dir.path().join("t/c"), [sample.file(7), b"too long"].concat()).unwrap();
-    let read_only = Files::open(dir.path(), false, sample.content.clone(), "aa".into(), &[]).unwrap();
+    let read_only = Files::open(
+        &Folder::read_only(dir.path().into()),
+        sample.content.clone(),
+        "aa".into(),
+        &[],
+    )
+    .unwrap();
     assert!(read_only.1.check.is_full());
     sample
         .content
@@ -150,7 +156,7 @@ fn a_sparse_file_of_zeros_may_be_whole() {
         .unwrap()
         .set_len(50_000)
         .unwrap();
-    let (files, found) = Files::open(dir.path(), true, content.clone(), "aa".into(), &[]).unwrap();
+    let (files, found) = Files::open(&Folder::writable(dir.path().into()), content.clone(), "aa".into(), &[]).unwrap();
     assert!(found.check.is_full());
     assert!(content.matches(sample.piece(3), &files.check(sample.piece(3), SHA1).unwrap()));
 }
@@ -189,4 +195,49 @@ fn many_files_are_open_a_few_at_a_time() {
     let (files, _) = sample.open(dir.path(), &[]);
     sample.store(&files, 0..sample.content.layout.pieces() as u32);
     sample.assert_whole(dir.path());
+}
+
+/// A folder whose content moves to another one.
+fn moving(from: &std::path::Path, to: &std::path::Path) -> Folder {
+    Folder {
+        move_to: Some(to.into()),
+        ..Folder::writable(from.into())
+    }
+}
+
+#[test]
+fn a_move_that_was_killed_loses_nothing() {
+    let (from, to, sample) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), odd());
+    let open = |folder: &Folder| Files::open(folder, sample.content.clone(), "aa".into(), &[]).unwrap();
+    let (files, _) = sample.open(from.path(), &[]);
+    sample.store(&files, 0..5);
+    drop(files);
+    // As a kill leaves it: some files are there, some here, one is half copied.
+    fs::write(from.path().join(".tombolo/aa.moving"), "").unwrap();
+    fs::create_dir_all(to.path().join("t")).unwrap();
+    fs::create_dir_all(to.path().join(".tombolo")).unwrap();
+    fs::rename(from.path().join("t/a"), to.path().join("t/a")).unwrap();
+    fs::write(to.path().join(".tombolo/aa.copy"), "half").unwrap();
+    let (files, found) = open(&moving(from.path(), to.path()));
+    assert!(found.held.is_full());
+    sample.assert_whole(to.path());
+    drop(files);
+    let left: Vec<_> = fs::read_dir(from.path().join(".tombolo")).unwrap().collect();
+    assert!(left.is_empty() && !from.path().join("t").exists(), "{left:?}");
+    assert_eq!(fs::read_dir(to.path().join(".tombolo")).unwrap().count(), 1);
+    let (_, found) = open(&moving(from.path(), to.path()));
+    assert!(found.held.is_full(), "it is known where it is");
+}
+
+#[test]
+fn what_is_not_whole_stays_until_it_is() {
+    let (from, to, sample) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), odd());
+    let folder = moving(from.path(), to.path());
+    let (files, _) = Files::open(&folder, sample.content.clone(), "aa".into(), &[]).unwrap();
+    sample.store(&files, 0..4);
+    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0);
+    sample.store(&files, 4..5);
+    sample.assert_whole(to.path());
+    let range = sample.content.layout.range(0, 0, 16_384).unwrap();
+    assert_eq!(files.load(range).unwrap(), sample.data(sample.piece(0)).to_vec());
 }

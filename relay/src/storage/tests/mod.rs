@@ -13,6 +13,7 @@ use tombolo_core::metainfo::FilePath;
 use tombolo_core::rng::Rng;
 use tombolo_core::slices::Slices;
 
+use super::Folder;
 use super::content::Content;
 use super::files::Files;
 use super::plan::{Entry, Kind, Plan};
@@ -79,7 +80,8 @@ impl Sample {
     }
 
     fn open(&self, dir: &Path, selected: &[bool]) -> (Files, Found) {
-        Files::open(dir, true, self.content.clone(), "aa".into(), selected).unwrap()
+        let folder = Folder::writable(dir.into());
+        Files::open(&folder, self.content.clone(), "aa".into(), selected).unwrap()
     }
 
     /// Stores all pieces that `which` names.
