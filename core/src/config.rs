@@ -38,12 +38,20 @@ pub struct Config {
     pub cache: u64,
     /// Links that one torrent may have.
     pub max_peers: usize,
+    /// Links that all torrents together may have.
+    pub max_links: usize,
+    /// Dials under way at a time, of all torrents together.
+    pub half_open: usize,
     /// Peers that are unchoked at a time, the optimistic one included.
     pub unchoke_slots: usize,
     /// Upload limit in bytes a second.
     pub up: Option<u64>,
     /// Download limit in bytes a second.
     pub down: Option<u64>,
+    /// Upload limit of each torrent in bytes a second, until it is given one of its own.
+    pub torrent_up: Option<u64>,
+    /// Download limit of each torrent.
+    pub torrent_down: Option<u64>,
     /// The most requests that may be outstanding on one link. 512 are 8 MiB.
     pub max_requests: u32,
 }
@@ -66,9 +74,13 @@ impl Default for Config {
             memory: 64 << 20,
             cache: 256 << 20,
             max_peers: 80,
+            max_links: usize::MAX,
+            half_open: 50,
             unchoke_slots: choker::SLOTS,
             up: None,
             down: None,
+            torrent_up: None,
+            torrent_down: None,
             max_requests: depth::CAP,
         }
     }

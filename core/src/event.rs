@@ -162,6 +162,16 @@ pub enum Event {
     /// New limits on the rates of all torrents together, in bytes a second: up, down. `None` = no limit.
     Limit(Option<u64>, Option<u64>),
 
+    /// New limits on the rates of one torrent, beside those of all together. `None` = no limit.
+    #[cfg(feature = "native")]
+    LimitTorrent(Torrent, Option<u64>, Option<u64>),
+    /// Who may be talked to from now on: links to others are closed.
+    #[cfg(feature = "native")]
+    Filter(Arc<crate::filter::Filter>),
+    /// New budgets in bytes: for pieces between request and storage, and for the cache of bridged torrents.
+    #[cfg(feature = "native")]
+    Budgets(u64, u64),
+
     /// Answers [`Action::Open`]: which pieces storage is known to hold, and which must be checked because it may.
     Restored {
         /// The torrent.

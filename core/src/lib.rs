@@ -28,6 +28,8 @@ pub mod dht;
 pub mod digest;
 pub mod door;
 pub mod event;
+#[cfg(feature = "native")]
+pub mod filter;
 pub mod gather;
 pub mod host;
 pub mod key;

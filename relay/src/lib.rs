@@ -3,8 +3,12 @@
 pub mod command;
 pub mod finding;
 pub mod journal;
+mod lease;
+pub mod limits;
+pub mod lists;
 pub mod outside;
 pub mod panics;
+pub mod proxy;
 pub mod rtc;
 pub mod serve;
 pub mod shard;

@@ -17,6 +17,7 @@ use tombolo_core::event::{Add, Event, Report, Source, Torrent};
 use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::mse::{Ciphers, Policy};
 
+use crate::lists::Lists;
 use crate::rtc::Channel;
 use crate::shard::{
     self, Arrival, Carrier, Command, Directory, Fresh, FreshChannel, Local, Place, ShardConfig, Start, View,
@@ -44,6 +45,7 @@ struct Inner {
     next: AtomicU32,
     peer_id: PeerId,
     encryption: Policy,
+    lists: Lists,
     /// Whether peers are told that there is a node of the DHT here.
     dht: bool,
     threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -85,10 +87,31 @@ impl Shards {
             next,
             peer_id,
             encryption: config.encryption,
+            lists: config.lists.clone(),
             dht: config.session.dht_port.is_some(),
             threads: threads.into(),
         };
-        Ok((Self { inner: Arc::new(inner) }, receiver))
+        let shards = Self { inner: Arc::new(inner) };
+        shards.refilter();
+        Ok((shards, receiver))
+    }
+
+    /// Takes over the lists of addresses as they are now.
+    pub fn refilter(&self) {
+        let filter = self.inner.lists.filter();
+        for shard in 0..self.count() {
+            self.command(Torrent(shard), Command::Event(Event::Filter(filter.clone())));
+        }
+    }
+
+    /// Whether the lists allow an address.
+    pub(crate) fn allows(&self, address: SocketAddr) -> bool {
+        self.inner.lists.allows(address.ip())
+    }
+
+    /// The lists of addresses.
+    pub(crate) fn lists(&self) -> &Lists {
+        &self.inner.lists
     }
 
     /// The torrent traded in a swarm.
@@ -160,6 +183,7 @@ impl Shards {
         let doors = Arc::new(Semaphore::new(HANDSHAKES));
         loop {
             match listener.accept().await {
+                Ok((_, address)) if !self.allows(address) => {}
                 Ok((stream, address)) => {
                     // Where too many stand at the door already, one more is sent away.
                     let Ok(door) = doors.clone().try_acquire_owned() else {
@@ -182,6 +206,9 @@ impl Shards {
         let doors = Arc::new(Semaphore::new(HANDSHAKES));
         let mut accepted = udp.accept();
         while let Some(mut stream) = accepted.recv().await {
+            if !self.allows(stream.remote_address()) {
+                continue;
+            }
             let Ok(door) = doors.clone().try_acquire_owned() else {
                 continue;
             };
@@ -287,6 +314,11 @@ impl Shards {
         let _ = tokio::time::timeout(STOP, all).await;
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.inner.shards.len()
+    }
+
     fn count(&self) -> u32 {
         u32::try_from(self.inner.shards.len()).unwrap_or(u32::MAX)
     }
@@ -307,6 +339,9 @@ fn share(config: &ShardConfig, count: usize) -> ShardConfig {
     config.session.cache /= count;
     config.session.up = config.session.up.map(|rate| rate / count);
     config.session.down = config.session.down.map(|rate| rate / count);
+    let part = |limit: usize| limit.div_ceil(count as usize);
+    config.session.max_links = part(config.session.max_links);
+    config.session.half_open = part(config.session.half_open);
     config
 }
 

@@ -6,6 +6,7 @@ mod checks {
     pub(crate) mod bencode;
     pub(crate) mod door;
     pub(crate) mod extended;
+    pub(crate) mod filter;
     pub(crate) mod finding;
     pub(crate) mod frame;
     pub(crate) mod hashes;
@@ -71,6 +72,11 @@ fn extended() {
 #[test]
 fn frame() {
     run(checks::frame::check, &seeds::frame());
+}
+
+#[test]
+fn filter() {
+    run(checks::filter::check, &seeds::filter());
 }
 
 #[test]

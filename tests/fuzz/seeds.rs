@@ -29,6 +29,15 @@ pub(crate) fn bencode() -> Inputs {
     ])
 }
 
+/// Lists of addresses in every form.
+pub(crate) fn filter() -> Inputs {
+    texts(&[
+        "# x\n1.2.3.4\n1.2.3.0/24\n1.2.3.4-1.2.3.9\n2001:db8::/32\n::1-::5\n::ffff:1.2.3.4\n",
+        "001.002.003.000 - 001.002.003.255 , 000 , Some one\r\n1.2.3.4 , 128 , other",
+        "Some: one:1.2.3.4-255.255.255.255\n// y\n0.0.0.0/0",
+    ])
+}
+
 /// What names other peers: PEX, holepunch, local discovery.
 pub(crate) fn finding() -> Inputs {
     let mut inputs = texts(&[

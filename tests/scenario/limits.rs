@@ -1,7 +1,14 @@
-//! Rates are held to their limits, within five per cent over five seconds.
+//! Rates are held to their limits, within five per cent over five seconds; links and dials to theirs; a paused torrent is silent; lists of
+//! addresses are obeyed.
 
-use tombolo_core::time::Span;
-use tombolo_tests::sim::{Content, Setup, Sim};
+use tombolo_core::config::Config;
+use tombolo_core::event::{Action, Add, Event, Mode, Source, Torrent};
+use tombolo_core::filter::{Filter, List};
+use tombolo_core::session::Session;
+use tombolo_core::status::State;
+use tombolo_core::swarm::reason::Reason;
+use tombolo_core::time::{Span, Time};
+use tombolo_tests::sim::{Content, Setup, Sim, TORRENT};
 
 fn rate(up: Option<u64>, down: Option<u64>) -> u64 {
     let content = Content::single(20_000_000, 65_536);
@@ -29,4 +36,139 @@ fn upload() {
 fn download() {
     let rate = rate(None, Some(500_000));
     assert!((475_000..=525_000).contains(&rate), "{rate} bytes a second");
+}
+
+#[test]
+fn a_torrent_has_rates_of_its_own() {
+    let content = Content::single(20_000_000, 65_536);
+    let measured = |up: Option<u64>, down: Option<u64>| {
+        let mut sim = Sim::new(2);
+        let mut seed = Setup::seed(&content).up(50_000_000);
+        seed.config.torrent_up = up;
+        let seed = sim.add(seed);
+        let leech = sim.add(Setup::leech(&content));
+        sim.tell(leech, Event::LimitTorrent(TORRENT, None, down));
+        sim.introduce(leech, seed);
+        sim.run_for(Span::from_secs(2));
+        let before = sim.status(leech).received.total();
+        sim.run_for(Span::from_secs(5));
+        (sim.status(leech).received.total() - before) / 5
+    };
+    for rate in [measured(Some(500_000), None), measured(None, Some(500_000))] {
+        assert!((475_000..=525_000).contains(&rate), "{rate} bytes a second");
+    }
+}
+
+#[test]
+fn links_of_all_torrents_together_have_a_bound() {
+    let content = Content::single(2_000_000, 65_536);
+    let mut sim = Sim::new(3);
+    let mut few = Setup::leech(&content);
+    few.config.max_links = 3;
+    let few = sim.add(few);
+    let others: Vec<_> = (0..8).map(|_| sim.add(Setup::leech(&content).up(1_000))).collect();
+    others.iter().take(4).for_each(|other| sim.introduce(few, *other));
+    others.iter().skip(4).for_each(|other| sim.introduce(*other, few));
+    sim.run_for(Span::from_secs(30));
+    assert_eq!(sim.status(few).peers, 3);
+}
+
+#[test]
+fn dials_of_all_torrents_together_have_a_bound() {
+    let config = Config {
+        half_open: 12,
+        ..Config::default()
+    };
+    let mut session = Session::new(config, 1);
+    for number in [1, 2] {
+        let content = Content::single(100_000 * usize::from(number), 65_536);
+        let peer = |port| ([10, 0, 0, number], port).into();
+        session.handle(
+            Time::ZERO,
+            Event::Add(Box::new(Add {
+                torrent: Torrent(number.into()),
+                source: Source::Metainfo(content.metainfo.clone()),
+                mode: Mode::Whole,
+                trackers: None,
+                peers: (1..=10).map(peer).collect(),
+                priorities: Vec::new(),
+            })),
+        );
+    }
+    let mut dials = Vec::new();
+    while let Some(action) = session.poll(Time::ZERO) {
+        if let Action::Dial(dial, ..) = action {
+            dials.push(dial);
+        }
+    }
+    assert_eq!(dials.len(), 12);
+    dials
+        .drain(..5)
+        .for_each(|dial| session.handle(Time::ZERO, Event::DialFailed(dial)));
+    let later = Time::ZERO + Span::from_secs(2);
+    session.handle(later, Event::Due);
+    let mut more = 0;
+    while let Some(action) = session.poll(later) {
+        more += usize::from(matches!(action, Action::Dial(..)));
+    }
+    assert_eq!(more, 5, "as many as failed");
+}
+
+#[test]
+fn a_paused_torrent_is_silent_and_goes_on() {
+    let content = Content::single(2_000_000, 65_536);
+    let mut sim = Sim::new(4);
+    let seed = sim.add(Setup::seed(&content).up(100_000));
+    let leech = sim.add(Setup::leech(&content));
+    sim.introduce(leech, seed);
+    sim.run_for(Span::from_secs(5));
+    sim.tell(leech, Event::Pause(TORRENT, true));
+    let before = sim.status(leech);
+    assert!((1..2_000_000).contains(&before.received.total()) && before.peers == 0);
+    // Nobody gets in, either.
+    sim.introduce(seed, leech);
+    sim.run_for(Span::from_secs(600));
+    let after = sim.status(leech);
+    assert_eq!((after.state, after.peers), (State::Paused, 0));
+    assert_eq!(after.received.total(), before.received.total());
+    sim.tell(leech, Event::Pause(TORRENT, false));
+    sim.introduce(leech, seed);
+    assert!(sim.run_until(Span::from_secs(120), |sim| sim.node(leech).is_complete()));
+}
+
+#[test]
+fn who_is_on_the_block_list_is_let_go_and_not_let_in() {
+    let content = Content::single(2_000_000, 65_536);
+    let mut sim = Sim::new(5);
+    let seed = sim.add(Setup::seed(&content).up(100_000));
+    let leech = sim.add(Setup::leech(&content));
+    sim.introduce(leech, seed);
+    sim.run_for(Span::from_secs(5));
+    assert_eq!(sim.status(leech).peers, 1);
+    let address = sim.node(seed).address.ip();
+    let list = |text: String| List::parse(text.as_bytes()).unwrap().ranges;
+    let block = |text: String| {
+        let blocked = list(text);
+        Event::Filter(Filter { blocked, allowed: None }.into())
+    };
+    sim.tell(leech, block(address.to_string()));
+    assert_eq!(sim.status(leech).peers, 0);
+    sim.introduce(leech, seed);
+    sim.introduce(seed, leech);
+    sim.run_for(Span::from_secs(20));
+    assert_eq!(sim.status(leech).peers, 0);
+    assert!(
+        sim.node(leech)
+            .closed
+            .iter()
+            .all(|(_, reason)| *reason == Reason::Filtered)
+    );
+    sim.tell(leech, block(String::new()));
+    assert!(sim.run_until(Span::from_secs(60), |sim| sim.node(leech).is_complete()));
+    let only = Filter {
+        allowed: Some(list("192.0.2.0/24".into())),
+        ..Filter::default()
+    };
+    sim.tell(leech, Event::Filter(only.into()));
+    assert_eq!(sim.status(leech).peers, 0, "an allow-list lets nobody else in");
 }

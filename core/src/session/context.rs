@@ -10,6 +10,7 @@ use crate::event::{Action, Dial, Job, Offer, Report, Torrent};
 use crate::key::PeerId;
 use crate::map::{Map, Set};
 use crate::rng::Rng;
+use crate::swarm::limits::Usage;
 use crate::swarm::rate::Limiter;
 use crate::time::Time;
 
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) cached: u64,
     pub(crate) up: Limiter,
     pub(crate) down: Limiter,
+    /// Links and dials of all torrents.
+    pub(crate) usage: Usage,
     pub(crate) bans: Bans,
     pub(crate) sockets: Sockets,
     actions: VecDeque<Action>,
@@ -45,6 +48,7 @@ impl Context {
             cached: 0,
             up: Limiter::new(config.up),
             down: Limiter::new(config.down),
+            usage: Usage::default(),
             bans: Bans::default(),
             sockets: Sockets::default(),
             actions: VecDeque::new(),
@@ -52,6 +56,13 @@ impl Context {
             handles: 0,
             config,
         }
+    }
+
+    /// Other budgets for pieces under way and for the cache, in bytes.
+    #[cfg(feature = "native")]
+    pub(crate) const fn rebudget(&mut self, memory: u64, cache: u64) {
+        self.memory.limit = memory;
+        self.config.cache = cache;
     }
 
     pub(crate) fn act(&mut self, action: Action) {
@@ -144,6 +155,9 @@ pub(crate) struct Bans {
     addresses: Set<IpAddr>,
     sockets: Set<Address>,
     ids: Set<PeerId>,
+    /// Whom the user does not want to talk to.
+    #[cfg(feature = "native")]
+    pub(crate) filter: alloc::sync::Arc<crate::filter::Filter>,
 }
 
 impl Bans {
@@ -158,6 +172,23 @@ impl Bans {
 
     pub(crate) fn bans_address(&self, address: Address) -> bool {
         self.addresses.contains(&address.ip()) || self.sockets.contains(&address)
+    }
+
+    /// Whether the user's lists are against an address.
+    #[cfg(feature = "native")]
+    pub(crate) fn filters(&self, address: Address) -> bool {
+        !self.filter.allows(address.ip())
+    }
+
+    /// There are no lists.
+    #[cfg(not(feature = "native"))]
+    pub(crate) const fn filters(&self, _: Address) -> bool {
+        false
+    }
+
+    /// Whether an address is of no use, for either reason.
+    pub(crate) fn refuses(&self, address: Address) -> bool {
+        self.bans_address(address) || self.filters(address)
     }
 
     pub(crate) fn bans_peer(&self, id: PeerId, address: Option<Address>) -> bool {

@@ -62,6 +62,13 @@ impl Session {
                 self.cx.up.set_rate(up, self.cx.now);
                 self.cx.down.set_rate(down, self.cx.now);
             }
+            #[cfg(feature = "native")]
+            Event::Filter(filter) => self.refilter(filter),
+            #[cfg(feature = "native")]
+            Event::Budgets(memory, cache) => {
+                self.cx.rebudget(memory, cache);
+                self.keep_cache();
+            }
             Event::Due => self.fire(),
             Event::Connected(socket) => self.cx.connected(socket),
             Event::Disconnected(socket, why) => self.disconnected(socket, &why),
@@ -74,6 +81,10 @@ impl Session {
     fn forward(&mut self, event: Event) {
         match event {
             Event::Pause(torrent, paused) => self.with(torrent, |swarm, cx| swarm.pause(cx, paused)),
+            #[cfg(feature = "native")]
+            Event::LimitTorrent(torrent, up, down) => {
+                self.with(torrent, |swarm, cx| swarm.limits.set(up, down, cx.now))
+            }
             Event::Select(torrent, priorities) => self.with(torrent, |swarm, cx| swarm.select(cx, priorities)),
             Event::Play(torrent, playback) => self.with(torrent, |swarm, cx| swarm.play(cx, playback)),
             Event::Peers(torrent, peers) => self.with(torrent, |swarm, cx| swarm.add_peers(cx, peers)),
@@ -187,6 +198,15 @@ impl Session {
             .map(|(torrent, _)| *torrent);
         if let Some(torrent) = torrent {
             self.with(torrent, |swarm, cx| swarm.tracker_message(cx, &url, message));
+        }
+    }
+
+    /// Takes over other lists of addresses.
+    #[cfg(feature = "native")]
+    fn refilter(&mut self, filter: alloc::sync::Arc<crate::filter::Filter>) {
+        self.cx.bans.filter = filter;
+        for torrent in self.swarms.keys().copied().collect::<Vec<_>>() {
+            self.with(torrent, Swarm::refilter);
         }
     }
 

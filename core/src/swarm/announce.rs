@@ -176,7 +176,7 @@ impl Swarm {
     fn on_offer(&mut self, cx: &mut Context, url: &str, signal: &Signal<'_>) {
         let known = self.peers.values().any(|peer| peer.id == signal.from)
             || self.announcer.offers.negotiates_with(signal.from);
-        let full = self.peers.len() >= cx.config.max_peers;
+        let full = self.room(cx) == 0;
         let unwanted = self.paused
             || !cx.config.offers
             || signal.from == cx.config.peer_id

@@ -60,6 +60,19 @@ impl Dialer {
         self.known.remove(&address);
     }
 
+    /// The address may not be dialled for now: it counts as one that failed.
+    pub(crate) fn pass_over(&mut self, address: SocketAddr, now: Time) {
+        self.back_off(address, now);
+    }
+
+    /// Nothing is waited for: who failed or was passed over is tried again.
+    #[cfg(feature = "native")]
+    pub(crate) fn hurry(&mut self, now: Time) {
+        self.known
+            .values_mut()
+            .for_each(|known| known.next = known.next.min(now));
+    }
+
     /// How many addresses are known.
     pub(crate) fn known(&self) -> usize {
         self.known.len()

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::assembly::{Finished, Source};
+use super::limits::Limits;
 use super::picker::{Asker, Budget, Phase, Received};
 use super::reason::Reason;
 use super::{Content, Swarm};
@@ -41,10 +42,10 @@ impl Swarm {
             });
         }
         let before = content.picker.phase();
-        let opened = request(cx, content, peer);
+        let opened = request(cx, content, peer, &mut self.limits);
         content.settle_memory(cx);
-        if peer.hungry && cx.down.allowance(cx.now) == 0 {
-            self.clock.by(cx.down.ready_at(cx.now), cx.now);
+        if peer.hungry && self.limits.down(cx) == 0 {
+            self.clock.by(self.limits.down_at(cx), cx.now);
         }
         if opened && before != Phase::Endgame && content.picker.phase() == Phase::Endgame {
             self.touch_hungry();
@@ -274,14 +275,14 @@ impl Swarm {
 }
 
 /// Picks blocks for a peer and asks for them; whether any were.
-fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer) -> bool {
+fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer, limits: &mut Limits) -> bool {
     peer.hungry = true;
     let fast_only = peer.theirs.choking;
     if content.full || !peer.ours.interested || fast_only && peer.allowed.is_none() {
         return false;
     }
     // A limit lets as many requests go as their blocks may come: else one burst would use up seconds of it.
-    let allowed = cx.down.allowance(cx.now).div_ceil(BLOCK.into());
+    let allowed = limits.down(cx).div_ceil(BLOCK.into());
     let count = peer.depth.depth().saturating_sub(peer.asked.len());
     let count = count.min(usize::try_from(allowed).unwrap_or(usize::MAX));
     if count == 0 {
@@ -310,7 +311,7 @@ fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer) -> bool {
     }
     for &block in &blocks {
         let range = content.layout.block_range(block);
-        cx.down.spend(range.length.into(), cx.now);
+        limits.asked(cx, range.length.into());
         peer.asked.push_back(Asked { block, at: cx.now });
         peer.send(&Message::Request(raw(range)));
     }

@@ -26,6 +26,8 @@ mod find;
 #[cfg(not(feature = "native"))]
 #[path = "no_find.rs"]
 mod find;
+#[cfg_attr(not(feature = "native"), path = "no_limits.rs")]
+pub(crate) mod limits;
 pub(crate) mod metadata;
 #[cfg_attr(not(feature = "native"), path = "no_native.rs")]
 mod native;
@@ -65,6 +67,7 @@ use crate::tracker::announcer::Announcer;
 use content::Content;
 use dialer::Dialer;
 use find::Finder;
+use limits::Limits;
 use metadata::MetadataFetch;
 use peer::Peer;
 use rate::{Meter, QUICK};
@@ -97,6 +100,7 @@ pub(crate) struct Swarm {
     pub(crate) sent: Traffic,
     pub(crate) sent_cached: u64,
     pub(crate) rates: Rates,
+    pub(crate) limits: Limits,
     clock: Clock,
 }
 
@@ -144,6 +148,7 @@ impl Swarm {
                 down: Meter::new(QUICK),
                 up: Meter::new(QUICK),
             },
+            limits: Limits::new(&cx.config),
             clock: Clock::new(cx.now),
         };
         swarm.announce_both(cx);
@@ -194,7 +199,7 @@ impl Swarm {
             Origin::Inbound | Origin::Chosen => {}
         }
         if let Err(reason) = self.admit(cx, &opened, inbound) {
-            if let (Reason::Ourselves | Reason::Banned, Some(address)) = (&reason, opened.address) {
+            if let (Reason::Ourselves | Reason::Banned | Reason::Filtered, Some(address)) = (&reason, opened.address) {
                 self.dialer.forget(address);
             }
             self.dialer.unlink(link, false, cx.now);
@@ -215,6 +220,7 @@ impl Swarm {
             let _ = peer.learn_layout(&content.layout);
         }
         self.peers.insert(link, peer);
+        self.count_usage(cx);
         cx.report(self.torrent, Report::PeerOpened(link));
         self.greet(cx, link);
         self.tell_port(cx, link, reserved);
@@ -254,7 +260,10 @@ impl Swarm {
             let other = other.link;
             self.close(cx, other, Reason::Duplicate);
         }
-        let full = self.peers.len() >= cx.config.max_peers && opened.origin != Origin::Chosen;
+        if opened.address.is_some_and(|address| cx.bans.filters(address)) {
+            return Err(Reason::Filtered);
+        }
+        let full = self.room(cx) == 0 && opened.origin != Origin::Chosen;
         if full && !self.make_room(cx, opened.address) {
             return Err(Reason::Full);
         }
@@ -325,7 +334,7 @@ impl Swarm {
 
     /// More addresses of peers.
     pub(crate) fn add_peers(&mut self, cx: &mut Context, peers: Vec<Address>) {
-        for address in peers.into_iter().filter(|address| !cx.bans.bans_address(*address)) {
+        for address in peers.into_iter().filter(|address| !cx.bans.refuses(*address)) {
             self.dialer.add(address, cx.now);
         }
         self.clock.wake(cx.now);
@@ -403,6 +412,7 @@ impl Swarm {
             self.announcer.start(cx.now);
             self.finder.restart(cx.now);
         }
+        self.count_usage(cx);
         self.clock.wake(cx.now);
     }
 
@@ -462,6 +472,7 @@ impl Swarm {
             self.top_up(cx, link);
             self.flush(cx, link);
         }
+        self.count_usage(cx);
     }
 
     /// Tells the shell that a link has something to send, unless it knows.

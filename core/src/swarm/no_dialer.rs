@@ -16,6 +16,8 @@ impl Dialer {
 
     pub(crate) const fn forget(&mut self, _: Address) {}
 
+    pub(crate) const fn pass_over(&mut self, _: Address, _: Time) {}
+
     pub(crate) const fn known(&self) -> usize {
         0
     }

@@ -127,7 +127,7 @@ impl Swarm {
     fn say_hashes(&mut self, cx: &mut Context, link: Link, payload: &Bytes, hashes: &[u8]) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         // BEP 52: they are limited as blocks are.
-        cx.up.spend(hashes.len() as u64, cx.now);
+        self.limits.sent(cx, hashes.len() as u64);
         peer.send(&Message::Hashes([&payload[..HEAD], hashes].concat().into()));
         self.touch(link);
     }

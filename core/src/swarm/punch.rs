@@ -64,8 +64,8 @@ impl Swarm {
     fn punch(&mut self, cx: &mut Context, address: SocketAddr) {
         let local = is_local(address.ip()) && !cx.config.allow_local;
         let linked = self.peers.values().any(|peer| peer.address == Some(address));
-        let full = self.peers.len() + self.dialer.dialling() >= cx.config.max_peers;
-        if !is_usable(address) || local || linked || full || self.paused || cx.bans.bans_address(address) {
+        let full = self.dials(cx) == 0;
+        if !is_usable(address) || local || linked || full || self.paused || cx.bans.refuses(address) {
             return;
         }
         self.dialer.add(address, cx.now);

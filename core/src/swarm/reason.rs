@@ -17,6 +17,8 @@ pub enum Reason {
     Extension(String),
     /// It sent data that failed its hash, now or before.
     Banned,
+    /// Its address is on the block-list, or on no allow-list.
+    Filtered,
     /// It is us.
     Ourselves,
     /// The same peer has another link, which stays.
@@ -42,6 +44,7 @@ impl fmt::Display for Reason {
             Self::Protocol(what) => f.write_str(what),
             Self::Extension(what) => write!(f, "malformed extended message: {what}"),
             Self::Banned => f.write_str("it sent data that failed its hash"),
+            Self::Filtered => f.write_str("its address is not allowed"),
             Self::Ourselves => f.write_str("it is this peer itself"),
             Self::Duplicate => f.write_str("the same peer has another link"),
             Self::BothSeeds => f.write_str("both ends have everything"),

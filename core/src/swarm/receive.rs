@@ -227,7 +227,7 @@ impl Swarm {
             ..hello
         };
         // Banned before, and back under another id and from another port.
-        if peer.listens().is_some_and(|address| cx.bans.bans_address(address)) {
+        if peer.listens().is_some_and(|address| cx.bans.refuses(address)) {
             return Err(Reason::Banned);
         }
         self.on_your_ip(link);

@@ -210,10 +210,7 @@ impl Swarm {
     }
 
     fn dial(&mut self, cx: &mut Context) {
-        let room = cx
-            .config
-            .max_peers
-            .saturating_sub(self.peers.len() + self.dialer.dialling());
+        let room = self.dials(cx);
         if !cx.config.dials {
             return;
         }
@@ -222,6 +219,10 @@ impl Swarm {
         for address in self.dialer.choose(room, cx.now, &mut cx.rng, rank) {
             if cx.bans.bans_address(address) {
                 self.dialer.forget(address);
+                continue;
+            }
+            if cx.bans.filters(address) {
+                self.dialer.pass_over(address, cx.now);
                 continue;
             }
             let dial = cx.dial(self.torrent);

@@ -189,7 +189,7 @@ impl Swarm {
         let peer = self.peers.get_mut(&link)?;
         match &frame {
             Some(_) => peer.last_sent = cx.now,
-            None => peer.flushing = peer.has_output() && cx.up.allowance(cx.now) > 0,
+            None => peer.flushing = peer.has_output() && self.limits.up(cx) > 0,
         }
         frame
     }
@@ -201,14 +201,14 @@ impl Swarm {
         if !fits(&peer.uploads[at]) {
             return None;
         }
-        if cx.up.allowance(cx.now) == 0 {
-            self.clock.by(cx.up.ready_at(cx.now), cx.now);
+        if self.limits.up(cx) == 0 {
+            self.clock.by(self.limits.up_at(cx), cx.now);
             return None;
         }
         let Upload { range, data, fresh } = peer.uploads.remove(at)?;
         let data = data?;
         let length = data.len() as u64;
-        cx.up.spend(length, cx.now);
+        self.limits.sent(cx, length);
         peer.sent += length;
         peer.up.add(length, cx.now);
         self.sent.count(peer.transport, length);

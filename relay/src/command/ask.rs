@@ -182,7 +182,7 @@ impl Announce {
     /// Announces to one tracker and prints its answer; whether there was one.
     async fn announce(&self, request: &AnnounceRequest, tracker: &Tracker) -> bool {
         let policy = self.asking.policy(tracker);
-        let asked = once::announce(policy, &tracker.url, request);
+        let asked = once::announce(&policy, &tracker.url, request);
         let Some(reply) = self.asking.answer(&tracker.url, asked).await else {
             return false;
         };
@@ -195,7 +195,7 @@ impl Announce {
                 ..request.clone()
             };
             // A tracker that does not hear it forgets the peer in time.
-            let _ = tokio::time::timeout(FAREWELL, once::announce(policy, &tracker.url, &farewell)).await;
+            let _ = tokio::time::timeout(FAREWELL, once::announce(&policy, &tracker.url, &farewell)).await;
         }
         true
     }
@@ -268,7 +268,8 @@ impl Scrape {
                     swarms.chunks(MAX_SCRAPE).collect()
                 };
                 for part in parts {
-                    let asked = once::scrape(self.asking.policy(tracker), &tracker.url, part);
+                    let policy = self.asking.policy(tracker);
+                    let asked = once::scrape(&policy, &tracker.url, part);
                     match self.asking.answer(&tracker.url, asked).await {
                         Some(counts) => counts
                             .iter()
@@ -346,7 +347,7 @@ impl Asking {
     }
 
     /// With whom may be talked. Who names a tracker wants to talk to it, wherever it is.
-    const fn policy(&self, tracker: &Tracker) -> outside::Policy {
+    fn policy(&self, tracker: &Tracker) -> outside::Policy {
         outside::Policy {
             allow_local: self.allow_local || tracker.named,
             only: match (self.ipv4, self.ipv6) {
@@ -354,6 +355,7 @@ impl Asking {
                 (_, true) => Some(Family::V6),
                 _ => None,
             },
+            ..outside::Policy::default()
         }
     }
 

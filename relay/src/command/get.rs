@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::input;
+use super::limits::Limits;
 use super::logs::Logs;
 use super::network::Network;
 use super::settings::Config;
@@ -35,6 +36,8 @@ pub(super) struct Get {
     #[command(flatten)]
     network: Network,
     #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
     _config: Config,
     #[command(flatten)]
     logs: Logs,
@@ -50,7 +53,8 @@ impl Get {
             move_to: self.move_to.clone(),
             ..Folder::writable(self.out.clone())
         };
-        let settings = self.network.settings(source, folder)?;
+        let mut settings = self.network.settings(source, folder)?;
+        self.limits.apply(&mut settings, self.network.listens())?;
         let orders = Orders {
             json: self.json,
             seed: false,

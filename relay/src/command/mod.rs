@@ -14,6 +14,7 @@ mod flags;
 mod get;
 mod help;
 mod input;
+mod limits;
 mod listener;
 mod logs;
 mod magnet;

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::flags::{Finders, Threads, Trackers, Traffic};
 use super::listener::Listener;
 use super::node::Settings;
+use crate::limits::Limits;
 use crate::outside::is_local;
 use crate::storage::Folder;
 
@@ -48,6 +49,11 @@ impl Network {
         self.threads.count()
     }
 
+    /// Whether it was said where native peers are taken.
+    pub(super) const fn listens(&self) -> bool {
+        self.listen.is_some()
+    }
+
     /// What a node is started with.
     pub(super) fn settings(&self, source: Source, folder: Folder) -> Result<Settings, Failure> {
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -78,7 +84,11 @@ impl Network {
             rtc,
             trackers,
             allow_local,
-            limits: self.traffic.limits(),
+            limits: Limits {
+                up: self.traffic.limits().0,
+                down: self.traffic.limits().1,
+                ..Limits::default()
+            },
             unlimited: false,
             super_seed: false,
             threads: self.threads(),

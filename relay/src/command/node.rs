@@ -13,6 +13,8 @@ use tombolo_core::swarm::Priority;
 
 use super::failure::Failure;
 use crate::finding::{self, Finding};
+use crate::limits::{self, Limits};
+use crate::lists::Lists;
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
@@ -51,8 +53,8 @@ pub(super) struct Settings {
     pub(super) allow_local: bool,
     /// By what peers are found beside trackers; where it listens is filled in.
     pub(super) finding: finding::Settings,
-    /// Bytes a second, up and down.
-    pub(super) limits: (Option<u64>, Option<u64>),
+    /// What it may use, and whom it talks to.
+    pub(super) limits: Limits,
     /// Whether many more peers are taken than a person's computer should.
     pub(super) unlimited: bool,
     /// Whether a first copy is to appear with as little upload as can be (BEP 16).
@@ -102,6 +104,7 @@ impl Node {
         }
         let (shards, reports) = Shards::start(&config, 1).map_err(|error| Failure::io("cannot start", &error))?;
         let torrent = shards.add(|torrent| add(torrent, settings));
+        tokio::spawn(limits::reread_lists(shards.clone()));
         // The only torrent of new shards: it cannot be there already.
         let torrent = torrent.unwrap_or_else(|torrent| torrent);
         if let Some(listener) = listener {
@@ -214,9 +217,8 @@ fn config(
     port: u16,
     (udp, rtc): (Option<Arc<Udp>>, Option<Arc<Rtc>>),
 ) -> Result<ShardConfig, Failure> {
-    let (up, down) = settings.limits;
     let peer_id = crate::serve::peer_id().map_err(|error| Failure::io("no randomness", &error))?;
-    Ok(ShardConfig {
+    let mut config = ShardConfig {
         session: Config {
             peer_id,
             port,
@@ -225,8 +227,6 @@ fn config(
             punches: udp.is_some(),
             offers: rtc.is_some(),
             max_peers: if settings.unlimited { MANY_PEERS } else { MAX_PEERS },
-            up,
-            down,
             super_seed: settings.super_seed,
             ..Config::default()
         },
@@ -241,8 +241,11 @@ fn config(
         encryption: settings.encryption,
         rtc,
         allow_local: settings.allow_local,
+        lists: Lists::default(),
         finder: None,
-    })
+    };
+    settings.limits.apply(&mut config);
+    Ok(config)
 }
 
 fn add(torrent: Torrent, settings: Settings) -> Add {

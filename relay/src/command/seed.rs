@@ -15,6 +15,7 @@ use super::create::Content;
 use super::failure::Failure;
 use super::flags::Version;
 use super::input;
+use super::limits::Limits;
 use super::logs::Logs;
 use super::network::Network;
 use super::node::Settings;
@@ -41,6 +42,8 @@ pub(super) struct Seed {
     pub(super) json: bool,
     #[command(flatten)]
     network: Network,
+    #[command(flatten)]
+    limits: Limits,
     #[command(flatten)]
     _config: Config,
     #[command(flatten)]
@@ -70,10 +73,11 @@ impl Seed {
             early: Vec::new(),
             control: None,
         };
-        let settings = Settings {
+        let mut settings = Settings {
             super_seed: self.super_seed,
             ..self.network.settings(source, Folder::read_only(dir))?
         };
+        self.limits.apply(&mut settings, self.network.listens())?;
         trade::run(settings, orders)
     }
 

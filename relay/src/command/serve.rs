@@ -12,6 +12,7 @@ use tombolo_core::key::{SwarmKey, unhex};
 
 use super::failure::Failure;
 use super::flags::{Encryption, Finders, Threads};
+use super::limits::{Limits, Rates};
 use super::listener::Listener;
 use super::logs::Logs;
 use super::settings::Config;
@@ -19,6 +20,7 @@ use super::signals::Signals;
 use super::units::parse_size;
 use super::{input, output};
 use crate::finding;
+use crate::limits;
 use crate::serve::{self, AccessConfig, Addresses, BridgePolicy, ServeConfig, Tls, TlsError};
 
 /// Seconds between announces: web peers meet through announces, so it is much shorter than native trackers' half hour.
@@ -131,6 +133,10 @@ struct RelayArgs {
     allow: Vec<SwarmKey>,
     #[command(flatten)]
     finders: Finders,
+    #[command(flatten)]
+    rates: Rates,
+    #[command(flatten)]
+    limits: Limits,
     /// Serve the page from this folder instead of the embedded one
     #[arg(long, value_name = "DIR", help_heading = "Page")]
     page: Option<PathBuf>,
@@ -176,6 +182,11 @@ impl ServeArgs {
                 None => BridgePolicy::List,
             },
             add: add?,
+            session: limits::Limits {
+                up: self.relay.rates.up,
+                down: self.relay.rates.down,
+                ..self.relay.limits.read()?
+            },
             allow: self.relay.allow.clone(),
             page: self.relay.page.clone(),
             ..self.tracker.settings(self.listen())?
@@ -217,6 +228,7 @@ impl TrackerArgs {
             peer_ttl: Duration::from_secs(self.peer_ttl.unwrap_or(2 * self.interval)),
             interval: Duration::from_secs(self.interval),
             max_peers: self.max_peers,
+            session: limits::Limits::default(),
             limits: !self.no_limits,
             allow_local: self.allow_local,
             access: AccessConfig {

@@ -43,11 +43,13 @@ impl Node {
     pub(super) fn new(settings: &Settings, sockets: Vec<Arc<Udp>>, shards: Shards, clock: Clock) -> Self {
         let (sender, datagrams) = mpsc::channel(BACKLOG);
         for socket in &sockets {
-            let sender = sender.clone();
+            let (sender, shards) = (sender.clone(), shards.clone());
             socket.take(
                 Kind::Dht,
                 Box::new(move |_, datagram, from| {
-                    let _ = sender.try_send((from, datagram.to_vec()));
+                    if shards.allows(from) {
+                        let _ = sender.try_send((from, datagram.to_vec()));
+                    }
                 }),
             );
         }
@@ -134,7 +136,7 @@ impl Node {
 
     fn send(&self, to: SocketAddr, datagram: &[u8]) {
         let family = |socket: &&Arc<Udp>| socket.local_address().is_ipv6() == to.is_ipv6();
-        if let Some(socket) = self.sockets.iter().find(family) {
+        if let Some(socket) = self.sockets.iter().find(family).filter(|_| self.shards.allows(to)) {
             socket.send(datagram, to);
         }
     }

@@ -9,8 +9,18 @@ use tombolo_core::tracker::udp::Family;
 
 use super::Policy;
 
+/// A host whose name a proxy resolves; refused if it is itself a local address.
+pub(super) fn unresolved<'a>(policy: &Policy, host: &'a str) -> Result<&'a str, String> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let local = host.parse().is_ok_and(is_local) || host.eq_ignore_ascii_case("localhost");
+    if local && !policy.allow_local {
+        return Err(format!("{host} is a local address, which is not allowed"));
+    }
+    Ok(host)
+}
+
 /// The addresses of a host that the policy allows.
-pub(super) async fn resolve(policy: Policy, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+pub(super) async fn resolve(policy: &Policy, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let found: Vec<_> = lookup_host((host, port))
         .await

@@ -16,11 +16,14 @@ const LONGEST: usize = 16 * 1024;
 /// Sends what comes from `outgoing` to `to` (`host:port`) and gives each answer to `receive`, until nothing more is to be sent and the
 /// task is ended from outside. Only answers of that host come through.
 pub(super) async fn run(
-    policy: Policy,
+    policy: &Policy,
     to: &str,
     mut outgoing: UnboundedReceiver<Bytes>,
     receive: impl Fn(Family, Bytes),
 ) -> Result<(), String> {
+    if policy.way.has_proxy() {
+        return Err("UDP trackers are not asked while there is a proxy".into());
+    }
     let (host, port) = to.rsplit_once(':').ok_or("no port")?;
     let port = port.parse().map_err(|_| "no port")?;
     let address = *resolve(policy, host, port).await?.first().ok_or("no address")?;
@@ -28,6 +31,11 @@ pub(super) async fn run(
         SocketAddr::V4(_) => ((Ipv4Addr::UNSPECIFIED, 0).into(), Family::V4),
         SocketAddr::V6(_) => ((Ipv6Addr::UNSPECIFIED, 0).into(), Family::V6),
     };
+    let own = policy
+        .way
+        .own_address(address.ip())
+        .map_err(|error| error.to_string())?;
+    let local = own.map_or(local, |own| (own, 0).into());
     let socket = UdpSocket::bind(local).await.map_err(|error| error.to_string())?;
     socket.connect(address).await.map_err(|error| error.to_string())?;
     let mut buffer = vec![0; LONGEST];

@@ -15,7 +15,7 @@ use super::{PATIENCE, Policy};
 pub(super) const MAX_REDIRECTS: usize = 5;
 
 /// The body of a URL of at most `limit` bytes, or why there is none.
-pub(super) async fn fetch(policy: Policy, url: &str, limit: usize) -> Result<Bytes, String> {
+pub(super) async fn fetch(policy: &Policy, url: &str, limit: usize) -> Result<Bytes, String> {
     let mut url = parse(url)?;
     for _ in 0..=MAX_REDIRECTS {
         let response = request(policy, &url);
@@ -67,7 +67,7 @@ impl Drop for Task {
     }
 }
 
-async fn request(policy: Policy, url: &Url) -> Result<(Response<Incoming>, Task), String> {
+async fn request(policy: &Policy, url: &Url) -> Result<(Response<Incoming>, Task), String> {
     let stream = connect(policy, url).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await

@@ -25,6 +25,8 @@ use tombolo_core::tracker::udp::Family;
 
 pub use tombolo_core::address::is_local;
 
+use crate::proxy::Way;
+
 /// The program and its version, as HTTP servers are told.
 const USER_AGENT: &str = concat!("Tombolo/", env!("CARGO_PKG_VERSION"));
 
@@ -32,12 +34,14 @@ const USER_AGENT: &str = concat!("Tombolo/", env!("CARGO_PKG_VERSION"));
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// With whom may be talked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Whether loopback and private addresses are allowed.
     pub allow_local: bool,
     /// The only addresses used, if not both kinds are.
     pub only: Option<Family>,
+    /// From where and through what connections are made.
+    pub way: Way,
 }
 
 /// Does the tracker actions of a session.
@@ -113,7 +117,7 @@ impl Outside {
             Action::Fetch { job, url, limit } => {
                 let shared = Arc::clone(&self.shared);
                 tokio::spawn(async move {
-                    let body = fetch::fetch(shared.policy, &url, limit).await;
+                    let body = fetch::fetch(&shared.policy, &url, limit).await;
                     (shared.deliver)(Event::Fetched(job, body));
                 });
             }
@@ -139,7 +143,7 @@ impl Outside {
         let shared = Arc::clone(&self.shared);
         self.shared.sockets.with(|open| {
             let task = tokio::spawn(async move {
-                let ended = websocket::run(shared.policy, &url, receiver, |message| {
+                let ended = websocket::run(&shared.policy, &url, receiver, |message| {
                     (shared.deliver)(match message {
                         websocket::Message::Open => Event::Connected(socket),
                         websocket::Message::Text(text) => Event::Text(socket, text),
@@ -161,7 +165,7 @@ impl Outside {
         self.shared.streams.with(|open| {
             let task = tokio::spawn(async move {
                 let receive = |data| (shared.deliver)(Event::Streamed(job, data));
-                let ended = web_seed::stream(shared.policy, &shared.idle, &wanted, receive).await;
+                let ended = web_seed::stream(&shared.policy, &shared.idle, &wanted, receive).await;
                 shared.streams.remove(&job);
                 (shared.deliver)(Event::StreamEnded(job, ended));
             });
@@ -177,7 +181,7 @@ impl Outside {
         self.shared.conversations.with(|open| {
             let task = tokio::spawn(async move {
                 let receive = |family, data| (shared.deliver)(Event::Datagram(job, Ok((family, data))));
-                if let Err(reason) = datagram::run(shared.policy, &to, receiver, receive).await {
+                if let Err(reason) = datagram::run(&shared.policy, &to, receiver, receive).await {
                     shared.conversations.remove(&job);
                     (shared.deliver)(Event::Datagram(job, Err(reason)));
                 }

@@ -86,7 +86,7 @@ enum Answer {
 ///
 /// # Errors
 /// Every way in which there may be no answer.
-pub async fn announce(policy: Policy, url: &str, request: &AnnounceRequest) -> Result<AnnounceReply, Unanswered> {
+pub async fn announce(policy: &Policy, url: &str, request: &AnnounceRequest) -> Result<AnnounceReply, Unanswered> {
     match ask(policy, url, &Question::Announce(request)).await? {
         Answer::Announce(reply) => Ok(reply),
         Answer::Scrape(_) => Err(Unanswered::Unreadable("it answers an announce with counts".into())),
@@ -98,7 +98,7 @@ pub async fn announce(policy: Policy, url: &str, request: &AnnounceRequest) -> R
 /// # Errors
 /// Every way in which there may be no answer, and that the URL says of no place where it is scraped.
 pub async fn scrape(
-    policy: Policy,
+    policy: &Policy,
     url: &str,
     swarms: &[SwarmKey],
 ) -> Result<Vec<(SwarmKey, ScrapeCounts)>, Unanswered> {
@@ -108,7 +108,7 @@ pub async fn scrape(
     }
 }
 
-async fn ask(policy: Policy, url: &str, question: &Question<'_>) -> Result<Answer, Unanswered> {
+async fn ask(policy: &Policy, url: &str, question: &Question<'_>) -> Result<Answer, Unanswered> {
     let parsed = Url::parse(url).map_err(|error| Unanswered::NoTracker(format!("no URL: {error}")))?;
     match parsed.scheme() {
         "http" | "https" => over_http(policy, url, question).await,
@@ -118,7 +118,7 @@ async fn ask(policy: Policy, url: &str, question: &Question<'_>) -> Result<Answe
     }
 }
 
-async fn over_http(policy: Policy, url: &str, question: &Question<'_>) -> Result<Answer, Unanswered> {
+async fn over_http(policy: &Policy, url: &str, question: &Question<'_>) -> Result<Answer, Unanswered> {
     let asked = match question {
         Question::Announce(request) => Some(http::announce_url(url, request)),
         Question::Scrape(swarms) => http::scrape_url(url, swarms),
@@ -133,7 +133,7 @@ async fn over_http(policy: Policy, url: &str, question: &Question<'_>) -> Result
     })
 }
 
-async fn over_websocket(policy: Policy, url: &str, question: &Question<'_>) -> Result<Answer, Unanswered> {
+async fn over_websocket(policy: &Policy, url: &str, question: &Question<'_>) -> Result<Answer, Unanswered> {
     let (outgoing, sent) = unbounded_channel();
     let (deliver, mut incoming) = unbounded_channel();
     let request = match question {
@@ -167,7 +167,7 @@ async fn over_websocket(policy: Policy, url: &str, question: &Question<'_>) -> R
     }
 }
 
-async fn over_udp(policy: Policy, url: &Url, question: &Question<'_>) -> Result<Answer, Unanswered> {
+async fn over_udp(policy: &Policy, url: &Url, question: &Question<'_>) -> Result<Answer, Unanswered> {
     if matches!(question, Question::Scrape([])) {
         return Err(Unanswered::NoTracker("over UDP a scrape names its swarms".into()));
     }

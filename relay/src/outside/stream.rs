@@ -8,18 +8,24 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::address::resolve;
+use super::address::{resolve, unresolved};
 use super::{PATIENCE, Policy};
+use crate::proxy::Target;
 use crate::stream::Stream;
 
 /// Connects to the host of `url`, to the first of its addresses that answers.
-pub(super) async fn connect(policy: Policy, url: &Url) -> Result<Stream, String> {
+pub(super) async fn connect(policy: &Policy, url: &Url) -> Result<Stream, String> {
     let host = url.host_str().ok_or("the URL has no host")?;
     let port = url.port_or_known_default().ok_or("the URL has no port")?;
     let connecting = async {
+        if policy.way.has_proxy() {
+            let target = Target::Host(unresolved(policy, host)?, port);
+            let stream = policy.way.connect(target).await.map_err(|error| error.to_string())?;
+            return secure(url, host, stream).await;
+        }
         let mut failure = String::new();
         for address in resolve(policy, host, port).await? {
-            match TcpStream::connect(address).await {
+            match policy.way.connect(Target::Address(address)).await {
                 Ok(stream) => return secure(url, host, stream).await,
                 Err(error) => failure = error.to_string(),
             }

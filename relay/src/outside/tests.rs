@@ -11,10 +11,12 @@ use tokio_tungstenite::tungstenite;
 
 use super::*;
 
-const LOCAL: Policy = Policy {
-    allow_local: true,
-    only: None,
-};
+fn local() -> Policy {
+    Policy {
+        allow_local: true,
+        ..Policy::default()
+    }
+}
 
 fn outside(policy: Policy) -> (Outside, UnboundedReceiver<Event>) {
     let (sender, events) = unbounded_channel();
@@ -71,16 +73,20 @@ async fn http_bodies_redirections_and_failures() {
         ("file", Err("redirected to file")),
         ("none", Err("HTTP 404")),
     ] {
-        let body = fetch::fetch(LOCAL, &format!("http://{address}/{path}"), 11).await;
+        let body = fetch::fetch(&local(), &format!("http://{address}/{path}"), 11).await;
         assert_eq!(body, expected.map(Bytes::from).map_err(String::from), "{path}");
     }
     let url = format!("http://{address}/a?info_hash=%00%ff");
     assert_eq!(
-        fetch::fetch(LOCAL, &url, 10).await.unwrap_err(),
+        fetch::fetch(&local(), &url, 10).await.unwrap_err(),
         "the answer is longer than 10 bytes"
     );
-    assert!(fetch::fetch(LOCAL, &format!("http://{address}/cut"), 99).await.is_err());
-    assert!(fetch::fetch(LOCAL, "ftp://x/", 99).await.is_err());
+    assert!(
+        fetch::fetch(&local(), &format!("http://{address}/cut"), 99)
+            .await
+            .is_err()
+    );
+    assert!(fetch::fetch(&local(), "ftp://x/", 99).await.is_err());
 }
 
 #[tokio::test]
@@ -101,7 +107,8 @@ async fn local_addresses_are_refused_unless_allowed() {
     assert!(matches!(next(&mut events).await, Event::Datagram(Job(2), Err(_))));
     let (_sender, receiver) = unbounded_channel();
     let url = format!("ws://{address}/");
-    let refused = websocket::run(Policy::default(), &url, receiver, |_| panic!());
+    let policy = Policy::default();
+    let refused = websocket::run(&policy, &url, receiver, |_| panic!());
     assert!(refused.await.unwrap_err().contains("not allowed"));
 }
 
@@ -109,7 +116,7 @@ async fn local_addresses_are_refused_unless_allowed() {
 async fn a_conversation_keeps_its_socket_until_hangup() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap().to_string();
-    let (outside, mut events) = outside(LOCAL);
+    let (outside, mut events) = outside(local());
     let mut from = Vec::new();
     for (job, text) in [(1, "one"), (1, "two"), (2, "three")] {
         outside.perform(Action::Datagram(Job(job), address.clone(), text.into()));
@@ -155,7 +162,7 @@ async fn a_websocket_opens_talks_and_closes() {
     let url = format!("ws://{address}/announce?x=1");
     let client =
         tokio::spawn(
-            async move { websocket::run(LOCAL, &url, receiver, |message| inward.send(message).unwrap()).await },
+            async move { websocket::run(&local(), &url, receiver, |message| inward.send(message).unwrap()).await },
         );
     assert!(matches!(messages.recv().await, Some(websocket::Message::Open)));
     for text in ["one", "two"] {
@@ -186,7 +193,8 @@ async fn a_websocket_that_the_server_closes_has_a_reason() {
     let url = format!("ws://{address}/");
     for expected in ["it was closed", "HTTP 403"] {
         let (_sender, receiver) = unbounded_channel();
-        let ended = websocket::run(LOCAL, &url, receiver, |_| {});
+        let policy = local();
+        let ended = websocket::run(&policy, &url, receiver, |_| {});
         assert_eq!(ended.await.unwrap_err(), expected);
     }
 }

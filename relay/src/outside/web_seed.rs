@@ -64,7 +64,7 @@ impl Idle {
 
 /// Asks for the bytes and gives them to `receive`: all that were wanted, or an error.
 pub(super) async fn stream(
-    policy: Policy,
+    policy: &Policy,
     idle: &Idle,
     wanted: &Wanted,
     receive: impl Fn(Bytes),
@@ -92,7 +92,7 @@ pub(super) async fn stream(
 
 /// Asks over a connection that is there, or a new one; one that was there may have been closed meanwhile.
 async fn ask(
-    policy: Policy,
+    policy: &Policy,
     idle: &Idle,
     url: &Url,
     wanted: &Wanted,
@@ -214,10 +214,12 @@ mod tests {
 
     use super::*;
 
-    const LOCAL: Policy = Policy {
-        allow_local: true,
-        only: None,
-    };
+    fn local() -> Policy {
+        Policy {
+            allow_local: true,
+            ..Policy::default()
+        }
+    }
 
     /// A server that gives these answers one after the other, over as few connections as it is let; each request and the number of its
     /// connection come out.
@@ -249,7 +251,10 @@ mod tests {
             length,
         };
         let body = RefCell::new(Vec::new());
-        let result = stream(LOCAL, idle, &wanted, |part| body.borrow_mut().extend_from_slice(&part)).await;
+        let result = stream(&local(), idle, &wanted, |part| {
+            body.borrow_mut().extend_from_slice(&part)
+        })
+        .await;
         (String::from_utf8(body.into_inner()).unwrap(), result)
     }
 

@@ -32,7 +32,7 @@ pub(super) enum Message {
 /// Opens a WebSocket, sends what comes from `outgoing`, gives what comes in to `receive`. Ends well when `outgoing` does, and with the
 /// reason when the other end or the connection does.
 pub(super) async fn run(
-    policy: Policy,
+    policy: &Policy,
     url: &str,
     mut outgoing: UnboundedReceiver<String>,
     receive: impl Fn(Message),
@@ -82,7 +82,7 @@ pub(super) async fn run(
     }
 }
 
-async fn open(policy: Policy, url: &str) -> Result<WebSocketStream<Stream>, String> {
+async fn open(policy: &Policy, url: &str) -> Result<WebSocketStream<Stream>, String> {
     let url = Url::parse(url).map_err(|error| format!("no URL: {error}"))?;
     if !matches!(url.scheme(), "ws" | "wss") {
         return Err(format!("{} is not WebSocket", url.scheme()));

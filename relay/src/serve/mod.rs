@@ -43,6 +43,9 @@ pub use tls::{Tls, TlsError};
 pub use tracker::access::AccessConfig;
 
 use crate::finding::{self, Finding};
+use crate::lease;
+use crate::limits::{self, Limits};
+use crate::lists::Lists;
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
@@ -60,6 +63,9 @@ use tracker::access::Access;
 
 /// Peers of one swarm that the relay itself is linked with.
 const MAX_LINKS: usize = 500;
+
+/// Peers that the relay itself is linked with in all: half of what file handles allow.
+const ALL_LINKS: usize = 10_000;
 
 /// The same without limits.
 const MANY_LINKS: usize = 20_000;
@@ -93,6 +99,8 @@ pub struct ServeConfig {
     pub interval: Duration,
     /// Peers that the tracker keeps of one swarm.
     pub max_peers: usize,
+    /// What its part in swarms may use, and whom it talks to.
+    pub session: Limits,
     /// Whether there are rates, and limits by address and by swarm. Memory and single messages are bounded either way.
     pub limits: bool,
     /// Whether loopback and private addresses are talked to and handed out.
@@ -234,6 +242,8 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     tasks.push(tokio::spawn(access.watch()));
     tasks.push(tokio::spawn(tracker::snapshot::keep(relay.clone())));
     tasks.push(tokio::spawn(relay.bridge.clone().tend()));
+    tasks.push(tokio::spawn(lease::run(relay.shards.clone(), budget(&config))));
+    tasks.push(tokio::spawn(limits::reread_lists(relay.shards.clone())));
     tasks.push(tokio::spawn(tracker::forget(relay.clone())));
     tasks.push(tokio::spawn(listen_to(relay.clone(), reports)));
     if let Some(rtc) = rtc {
@@ -286,7 +296,7 @@ fn shard_count(threads: usize) -> usize {
 
 /// By what native peers are found. A relay that is in no swarm of its own needs none of it.
 fn open_finding(config: &ServeConfig, listening: &Addresses, utp: &[Arc<Udp>]) -> io::Result<Option<Finding>> {
-    if config.bridge == BridgePolicy::Off {
+    if config.bridge == BridgePolicy::Off || config.session.way.has_proxy() {
         return Ok(None);
     }
     let settings = finding::Settings {
@@ -314,6 +324,7 @@ fn start_shards(
             memory: MEMORY,
             cache: config.cache,
             max_peers: if config.limits { MAX_LINKS } else { MANY_LINKS },
+            max_links: if config.limits { ALL_LINKS } else { usize::MAX },
             ..Config::default()
         },
         storage: storage::Policy::Cache {
@@ -329,8 +340,10 @@ fn start_shards(
         encryption: config.encryption,
         rtc,
         allow_local: config.allow_local,
+        lists: Lists::default(),
         finder: None,
     };
+    config.session.apply(&mut shard);
     if let Some(finding) = finding {
         finding.equip(&mut shard);
     }
@@ -343,6 +356,16 @@ fn start_shards(
 /// The folder cannot be used.
 pub(crate) fn passkeys(data: &Path) -> io::Result<Passkeys> {
     State::open(data)?.passkeys()
+}
+
+/// What the shards divide among themselves.
+fn budget(config: &ServeConfig) -> lease::Budget {
+    lease::Budget {
+        up: config.session.up,
+        down: config.session.down,
+        memory: config.session.memory.unwrap_or(MEMORY),
+        cache: config.cache,
+    }
 }
 
 /// A peer id of ours (BEP 20).

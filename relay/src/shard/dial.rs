@@ -22,6 +22,7 @@ use super::driver::Driver;
 use super::greet::{self, Local};
 use super::link::Framing;
 use super::stream::{Encrypted, Stream};
+use crate::proxy::Target;
 use crate::udp::{Udp, UtpStream};
 
 /// How long TCP is waited for before uTP is tried beside it (RFC 8305's delay between attempts). TCP is faster where both work.
@@ -135,7 +136,11 @@ impl Driver {
         let same_family = |udp: &&Arc<Udp>| udp.local_address().is_ipv4() == address.is_ipv4();
         let utp = self.config().utp.iter().find(same_family);
         let over_tcp = async {
-            let stream = timeout(greet::PATIENCE, TcpStream::connect(address)).await??;
+            let stream = timeout(
+                greet::PATIENCE,
+                self.config().outside.way.connect(Target::Address(address)),
+            )
+            .await??;
             stream.set_nodelay(true)?;
             io::Result::Ok(Native::Tcp(stream))
         };

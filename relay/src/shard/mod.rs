@@ -34,6 +34,7 @@ pub(crate) use driver::sum;
 pub(crate) use greet::{Fresh, FreshChannel, Local, answer, answer_any};
 
 use crate::finding::Ask;
+use crate::lists::Lists;
 use crate::outside::Outside;
 use crate::rtc::{Channel, Rtc};
 use crate::serve::down::Split;
@@ -72,6 +73,8 @@ pub struct ShardConfig {
     pub rtc: Option<Arc<Rtc>>,
     /// Whether loopback and private addresses may be dialled.
     pub allow_local: bool,
+    /// Who is talked to.
+    pub lists: Lists,
     /// Who is asked for peers, where there is anybody.
     pub finder: Option<mpsc::UnboundedSender<Ask>>,
 }
@@ -190,7 +193,7 @@ pub(crate) fn run(start: Start, started: &std::sync::mpsc::Sender<std::io::Resul
                 return;
             }
         };
-        let outside = Outside::start(config.outside, deliver);
+        let outside = Outside::start(config.outside.clone(), deliver);
         let driver = Driver::new(
             Parts {
                 config,

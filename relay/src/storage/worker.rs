@@ -91,6 +91,12 @@ fn take(shared: &Shared, turns: &mut Vec<Turn<Key>>, batch: &mut Vec<(Turn<Key>,
     let mut inbox = lock(&shared.inbox);
     turns.drain(..).for_each(|turn| inbox.queue.done(turn));
     loop {
+        let stopping = inbox.stopping;
+        // First, or it would wait for as long as there is other work.
+        if let Some(waiting) = inbox.waiting.pop(stopping) {
+            batch.push(waiting);
+            return Some(true);
+        }
         let share = inbox.queue.ready().div_ceil(shared.threads).min(MAX_BATCH);
         let mut cost = 0;
         while batch.len() < share && cost < BATCH {
@@ -103,11 +109,6 @@ fn take(shared: &Shared, turns: &mut Vec<Turn<Key>>, batch: &mut Vec<(Turn<Key>,
                 shared.wake.notify_one();
             }
             return Some(false);
-        }
-        let stopping = inbox.stopping;
-        if let Some(waiting) = inbox.waiting.pop(stopping) {
-            batch.push(waiting);
-            return Some(true);
         }
         if stopping {
             return None;

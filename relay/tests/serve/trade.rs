@@ -33,6 +33,7 @@ fn start(folder: &Path, name: u8) -> (Shards, Reports) {
         encryption: Policy::Off,
         rtc: None,
         allow_local: true,
+        lists: Default::default(),
         finder: None,
     };
     Shards::start(&config, 1).unwrap()
