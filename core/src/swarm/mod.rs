@@ -345,6 +345,7 @@ impl Swarm {
         if let Some(address) = self.dialer.fail(dial, cx.now) {
             self.ask_for_punch(cx, address);
         }
+        self.count_usage(cx);
     }
 
     /// The piece of a bridge's cache that nobody asked for for longest.
