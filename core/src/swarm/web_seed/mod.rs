@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::assembly::Source;
 use super::download::budget;
+use super::limits::Limits;
 use super::picker::{Asker, Phase, Stride};
 use super::rate::{Meter, QUICK};
 use super::upload::zeros;
@@ -177,13 +178,13 @@ impl WebSeed {
     }
 
     /// How much to ask for at once.
-    fn stride(&mut self, content: &Content, cx: &mut Context) -> u64 {
+    fn stride(&mut self, content: &Content, cx: &mut Context, limits: &mut Limits) -> u64 {
         let (least, most) = STRIDE;
         // Who plays may seek, and is then to be answered soon.
         let most = if content.window.is_some() { 8 * least } else { most };
         let wished = (self.down.rate(cx.now) * AHEAD).clamp(least, most);
         wished
-            .min(cx.down.allowance(cx.now))
+            .min(limits.down(cx))
             .min(cx.config.memory / 4)
             .max(content.layout.nominal_piece_length().into())
     }
@@ -268,11 +269,11 @@ impl Swarm {
         if content.picker.left().pieces == 0 {
             return;
         }
-        if cx.down.allowance(cx.now) == 0 {
-            return self.clock.by(cx.down.ready_at(cx.now), cx.now);
+        if self.limits.down(cx) == 0 {
+            return self.clock.by(self.limits.down_at(cx), cx.now);
         }
         let before = content.picker.phase();
-        let blocks = choose(cx, content, seed, alone);
+        let blocks = choose(cx, content, seed, &mut self.limits, alone);
         content.settle_memory(cx);
         if blocks.is_empty() {
             seed.ready = cx.now + LOOK;
@@ -463,9 +464,9 @@ impl Swarm {
 }
 
 /// The blocks to ask a web seed for.
-fn choose(cx: &mut Context, content: &mut Content, seed: &mut WebSeed, alone: bool) -> Vec<Block> {
+fn choose(cx: &mut Context, content: &mut Content, seed: &mut WebSeed, limits: &mut Limits, alone: bool) -> Vec<Block> {
     let stride = Stride {
-        bytes: seed.stride(content, cx),
+        bytes: seed.stride(content, cx, limits),
         anywhere: !alone,
     };
     let mut room = budget(cx, content);
@@ -491,7 +492,7 @@ fn choose(cx: &mut Context, content: &mut Content, seed: &mut WebSeed, alone: bo
     let count = stretch::run(&content.layout, &blocks);
     for (at, &block) in blocks.iter().enumerate() {
         if at < count {
-            cx.down.spend(content.layout.block_range(block).length.into(), cx.now);
+            limits.asked(cx, content.layout.block_range(block).length.into());
         } else {
             content.picker.release(block, seed.slot);
         }
