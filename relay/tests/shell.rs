@@ -256,8 +256,9 @@ fn tracker(data: &Path, ip: &str) -> (Running, String, String) {
 
 #[test]
 fn trackers_are_asked_over_every_protocol() {
-    let dir = tempfile::tempdir().unwrap();
     for (ip, family) in [("127.0.0.1", "-4"), ("[::1]", "-6")] {
+        // A folder each: a tracker remembers its peers.
+        let dir = tempfile::tempdir().unwrap();
         let (mut tracker, http, udp) = tracker(dir.path(), ip);
         let urls = [
             format!("http://{http}/announce"),

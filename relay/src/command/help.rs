@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// What each command is used for, as it is typed.
-const EXAMPLES: [(&str, &str); 13] = [
+const EXAMPLES: [(&str, &str); 14] = [
     (
         "create",
         "  tombolo create holiday/ -o holiday.torrent --tracker udp://tracker.example:6969
@@ -59,6 +59,10 @@ const EXAMPLES: [(&str, &str); 13] = [
         "tracker",
         "  tombolo tracker --listen 0.0.0.0:8080 --udp 0.0.0.0:6969
   tombolo tracker --config tracker.toml",
+    ),
+    (
+        "passkey",
+        "  tombolo passkey --data /var/lib/tombolo --days 30",
     ),
     (
         "completions",

@@ -4,8 +4,10 @@
 //! logged at any level.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::os::fd::AsFd;
 
 use clap::{Args, ValueEnum};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -84,7 +86,30 @@ impl Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // That nobody reads it is no failure.
-        bar::aside(|| _ = io::stderr().lock().write_all(&self.0));
+        bar::aside(|| _ = write_if_room(&mut io::stderr().lock(), &self.0));
+    }
+}
+
+/// Writes a line where it can be written at once. Else it is left out: a reader that has stopped reading must not stop us.
+fn write_if_room(out: &mut (impl Write + AsFd), line: &[u8]) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut ready = [PollFd::from_borrowed_fd(out.as_fd(), PollFlags::OUT)];
+    // Of a pipe that is ready, a page can be written without waiting.
+    let has_room = poll(&mut ready, Some(&now)).is_ok_and(|ready| ready > 0);
+    has_room && out.write_all(line).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_pipe_stops_nobody() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let line = [b'x'; 1000];
+        let written = (0..10_000).take_while(|_| write_if_room(&mut writer, &line)).count();
+        assert!((1..10_000).contains(&written), "{written}");
+        drop(reader);
+        assert!(!write_if_room(&mut writer, &line));
     }
 }
