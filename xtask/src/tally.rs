@@ -30,10 +30,12 @@ impl Tally {
     /// Adds what `line` counts, if it is a summary of `cargo test`, `cargo nextest` or node's test runner (TAP).
     pub(crate) fn see(&mut self, line: &str) {
         let line = strip_colours(line);
-        let line = line.trim();
+        // Indented it is what a test printed that nextest shows, and counts itself.
         if let Some(counts) = line.strip_prefix("test result: ") {
             self.see_counts(counts, "ignored");
-        } else if line.starts_with("Summary [") {
+        }
+        let line = line.trim();
+        if line.starts_with("Summary [") {
             self.see_counts(line.split_once(':').map_or("", |(_, counts)| counts), "skipped");
         } else if let Some(counts) = line.strip_prefix("# ") {
             self.see_tap(counts);
@@ -134,8 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn nextest_details_in_brackets_are_not_counted_twice() {
-        let lines = ["     Summary [   0.005s] 10 tests run: 7 passed (1 slow), 2 failed, 1 timed out, 4 skipped"];
+    fn nextest_details_and_the_output_of_failed_tests_are_not_counted_twice() {
+        let lines = [
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored",
+            "     Summary [   0.005s] 10 tests run: 7 passed (1 slow), 2 failed, 1 timed out, 4 skipped",
+        ];
         assert_eq!(
             tally(&lines),
             Tally {

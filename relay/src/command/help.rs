@@ -60,10 +60,7 @@ const EXAMPLES: [(&str, &str); 14] = [
         "  tombolo tracker --listen 0.0.0.0:8080 --udp 0.0.0.0:6969
   tombolo tracker --config tracker.toml",
     ),
-    (
-        "passkey",
-        "  tombolo passkey --data /var/lib/tombolo --days 30",
-    ),
+    ("passkey", "  tombolo passkey --data /var/lib/tombolo --days 30"),
     (
         "completions",
         "  tombolo completions bash > /etc/bash_completion.d/tombolo
