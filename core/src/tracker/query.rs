@@ -91,6 +91,22 @@ pub struct Failure {
 }
 
 impl AnnounceRequest {
+    /// A periodic announce of a peer of which nothing else is known: that of a web peer.
+    pub const fn new(swarm: SwarmKey, peer_id: PeerId) -> Self {
+        Self {
+            swarm,
+            peer_id,
+            port: 0,
+            uploaded: 0,
+            downloaded: 0,
+            left: None,
+            event: AnnounceEvent::Periodic,
+            numwant: None,
+            key: None,
+            tracker_id: None,
+        }
+    }
+
     /// Whether the peer has everything.
     pub fn is_seed(&self) -> bool {
         self.left == Some(0)

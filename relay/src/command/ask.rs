@@ -160,11 +160,7 @@ impl Announce {
 
     fn request(&self, swarm: SwarmKey, peer_id: PeerId) -> AnnounceRequest {
         AnnounceRequest {
-            swarm,
-            peer_id,
             port: self.port,
-            uploaded: 0,
-            downloaded: 0,
             left: self.left,
             event: match self.event {
                 None | Some(What::Started) => AnnounceEvent::Started,
@@ -174,8 +170,7 @@ impl Announce {
                 Some(What::None) => AnnounceEvent::Periodic,
             },
             numwant: self.numwant,
-            key: None,
-            tracker_id: None,
+            ..AnnounceRequest::new(swarm, peer_id)
         }
     }
 

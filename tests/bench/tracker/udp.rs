@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, sendmmsg};
 use tombolo_core::key::{PeerId, SwarmKey};
-use tombolo_core::tracker::query::{AnnounceEvent, AnnounceRequest};
+use tombolo_core::tracker::query::AnnounceRequest;
 use tombolo_core::tracker::udp::{Connection, Family, Request, Response, Transaction};
 
 use crate::peer;
@@ -68,16 +68,11 @@ pub(crate) fn evenly(number: u32) -> ([u8; 20], [u8; 20], bool) {
 
 fn packet(connection: Connection, number: u32, (hash, id, is_seed): ([u8; 20], [u8; 20], bool)) -> Vec<u8> {
     let announce = AnnounceRequest {
-        swarm: SwarmKey(hash),
-        peer_id: PeerId(id),
         port: (number % 60_000) as u16 + 1_024,
-        uploaded: 0,
-        downloaded: 0,
         left: Some(u64::from(!is_seed)),
-        event: AnnounceEvent::Periodic,
         numwant: Some(30),
         key: Some(number),
-        tracker_id: None,
+        ..AnnounceRequest::new(SwarmKey(hash), PeerId(id))
     };
     Request::Announce {
         connection,

@@ -6,7 +6,7 @@ use tombolo_core::time::{Span, Time};
 use tombolo_core::tracker::http::{Head, path_asks};
 use tombolo_core::tracker::list::HashList;
 use tombolo_core::tracker::passkey::Passkeys;
-use tombolo_core::tracker::query::{AnnounceEvent, AnnounceRequest};
+use tombolo_core::tracker::query::AnnounceRequest;
 use tombolo_core::tracker::registry::snapshot::{section_head, swarms};
 use tombolo_core::tracker::registry::{Answer, Asker, Place, Registry, RegistryConfig};
 
@@ -79,16 +79,5 @@ fn restore(payload: &[u8]) {
 }
 
 fn announce(swarm: SwarmKey) -> AnnounceRequest {
-    AnnounceRequest {
-        swarm,
-        peer_id: tombolo_core::key::PeerId([5; 20]),
-        port: 0,
-        uploaded: 0,
-        downloaded: 0,
-        left: None,
-        event: AnnounceEvent::Periodic,
-        numwant: None,
-        key: None,
-        tracker_id: None,
-    }
+    AnnounceRequest::new(swarm, tombolo_core::key::PeerId([5; 20]))
 }

@@ -8,8 +8,7 @@ use super::swarm::Swarm;
 use super::{Asker, Place, Registry, span_tenths, tenths};
 use crate::key::{PeerId, SwarmKey};
 use crate::time::Time;
-use crate::tracker::query::{AnnounceEvent, AnnounceRequest};
-use alloc::string::String;
+use crate::tracker::query::AnnounceRequest;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -256,16 +255,9 @@ impl<const ADDRESS: usize> List<'_, ADDRESS> {
 impl SavedPeer {
     fn announce(&self, swarm: SwarmKey) -> AnnounceRequest {
         AnnounceRequest {
-            swarm,
-            peer_id: self.peer_id,
             port: self.address.port(),
-            uploaded: 0,
-            downloaded: 0,
             left: Some(u64::from(!self.is_seed)),
-            event: AnnounceEvent::Periodic,
-            numwant: None,
-            key: None,
-            tracker_id: None::<String>,
+            ..AnnounceRequest::new(swarm, self.peer_id)
         }
     }
 }

@@ -36,16 +36,10 @@ fn at(secs: u64) -> Time {
 
 fn request(number: u32, left: u64, event: AnnounceEvent) -> AnnounceRequest {
     AnnounceRequest {
-        swarm: SWARM,
-        peer_id: id(number),
         port: 6881,
-        uploaded: 0,
-        downloaded: 0,
         left: Some(left),
         event,
-        numwant: None,
-        key: None,
-        tracker_id: None,
+        ..AnnounceRequest::new(SWARM, id(number))
     }
 }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::rng::Rng;
 use tombolo_core::time::{Span, Time};
-use tombolo_core::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure, ScrapeCounts};
+use tombolo_core::tracker::query::{AnnounceReply, AnnounceRequest, Failure, ScrapeCounts};
 use tombolo_core::tracker::registry::{Answer, Asker, Place, Registry, RegistryConfig, WebPeer};
 use tombolo_core::tracker::ws::Reply;
 
@@ -228,18 +228,7 @@ impl Tracker {
     }
 
     fn own_announce(&self, swarm: SwarmKey) -> AnnounceRequest {
-        AnnounceRequest {
-            swarm,
-            peer_id: self.peer_id,
-            port: 0,
-            uploaded: 0,
-            downloaded: 0,
-            left: None,
-            event: AnnounceEvent::Periodic,
-            numwant: None,
-            key: None,
-            tracker_id: None,
-        }
+        AnnounceRequest::new(swarm, self.peer_id)
     }
 
     /// The counts of a swarm; zeros, too, of one that is not served.

@@ -113,16 +113,8 @@ mod tests {
     #[test]
     fn what_a_peer_says_of_itself_counts_where_it_cannot_harm() {
         let request = AnnounceRequest {
-            swarm: SwarmKey([1; 20]),
-            peer_id: PeerId([2; 20]),
             port: 1,
-            uploaded: 0,
-            downloaded: 0,
-            left: None,
-            event: AnnounceEvent::Periodic,
-            numwant: None,
-            key: None,
-            tracker_id: None,
+            ..AnnounceRequest::new(SwarmKey([1; 20]), PeerId([2; 20]))
         };
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         for (remote, said, also, address, further) in [

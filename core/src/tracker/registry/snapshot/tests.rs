@@ -1,6 +1,7 @@
 use super::*;
 use crate::rng::Rng;
 use crate::time::Span;
+use crate::tracker::query::AnnounceEvent;
 use crate::tracker::registry::{Answer, RegistryConfig};
 use alloc::vec;
 
