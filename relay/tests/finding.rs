@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::running::Running;
-use common::{assert_same, create, noise, write};
+use common::{assert_same, create, noise, text, write};
 use serde_json::json;
 
 const ANYWHERE: &str = "127.0.0.1:0";
@@ -20,10 +20,6 @@ fn prepared(seed: u64) -> (tempfile::TempDir, PathBuf) {
     let torrent = dir.path().join("x.torrent");
     create(&content, &torrent, &["--piece-length", "16KiB"]);
     (dir, torrent)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 fn seed(torrent: &Path, dir: &Path, more: &[&str]) -> (Running, u16) {
@@ -55,25 +51,24 @@ fn get(torrent: &Path, out: &Path, more: &[&str]) -> Running {
     Running::start(fixed.into_iter().chain(more.iter().copied()))
 }
 
+/// The flags of one that has the DHT alone, and begins at that node.
+const fn by_dht(bootstrap: &str) -> [&str; 6] {
+    [
+        "--no-lsd",
+        "--allow-local",
+        "--listen",
+        ANYWHERE,
+        "--dht-bootstrap",
+        bootstrap,
+    ]
+}
+
 #[test]
 fn by_peer_exchange() {
     let (dir, torrent) = prepared(1);
     let peer = |role, at: &str, more: &[&str]| {
-        let at = dir.path().join(at);
-        let fixed = [
-            "peer",
-            "--role",
-            role,
-            "--torrent",
-            text(&torrent),
-            "--dir",
-            text(&at),
-            "--listen",
-            ANYWHERE,
-            "--json-control",
-            "--no-trackers",
-        ];
-        Running::start(fixed.into_iter().chain(more.iter().copied()))
+        let more = [&["--no-trackers"], more].concat();
+        common::peer(role, &torrent, &dir.path().join(at), &more)
     };
     let mut seeder = peer("seeder", "seed", &["--up", "20000"]);
     let seeder_port = seeder.ready();
@@ -126,14 +121,7 @@ fn by_the_dht_and_its_table_is_kept() {
     let mut first = Running::start(relay.into_iter().chain(["none"]));
     let ready = first.until(|line| line["event"] == "ready");
     let bootstrap = ready["tcp"].as_str().unwrap().to_owned();
-    let flags = [
-        "--no-lsd",
-        "--allow-local",
-        "--listen",
-        ANYWHERE,
-        "--dht-bootstrap",
-        &bootstrap,
-    ];
+    let flags = by_dht(&bootstrap);
     let (_seed, port) = seed(&torrent, dir.path(), &flags);
     let out = dir.path().join("out");
     let mut leech = get(&torrent, &out, &flags);
@@ -145,14 +133,7 @@ fn by_the_dht_and_its_table_is_kept() {
 
     // The node that all began with is gone: the seed is as good to begin with.
     let bootstrap = format!("127.0.0.1:{port}");
-    let flags = [
-        "--no-lsd",
-        "--allow-local",
-        "--listen",
-        ANYWHERE,
-        "--dht-bootstrap",
-        &bootstrap,
-    ];
+    let flags = by_dht(&bootstrap);
     let out = dir.path().join("again");
     let mut leech = get(&torrent, &out, &flags);
     assert_eq!(leech.wait(), Some(0));
@@ -163,14 +144,7 @@ fn by_the_dht_and_its_table_is_kept() {
 fn a_relay_finds_the_peers_of_what_it_bridges() {
     let (dir, torrent) = prepared(4);
     let (_, shown) = common::json(&common::tombolo(["show", "--json", text(&torrent)]));
-    let flags = [
-        "--no-lsd",
-        "--allow-local",
-        "--listen",
-        ANYWHERE,
-        "--dht-bootstrap",
-        "none",
-    ];
+    let flags = by_dht("none");
     let (_seed, port) = seed(&torrent, dir.path(), &flags);
     let data = dir.path().join("relay");
     let bootstrap = format!("127.0.0.1:{port}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::running::Running;
-use common::{assert_same, create, noise, odd_files, write};
+use common::{assert_same, create, noise, odd_files, peer, write};
 use serde_json::{Value, json};
 
 const PIECE: u64 = 64 * 1024;
@@ -37,25 +37,7 @@ impl Sample {
     }
 
     fn seeder(&self) -> (Running, u16) {
-        let mut seeder = Running::start(
-            [
-                "peer",
-                "--role",
-                "seeder",
-                "--listen",
-                "127.0.0.1:0",
-                "--json-control",
-                "--no-trackers",
-            ]
-            .map(Path::new)
-            .into_iter()
-            .chain([
-                Path::new("--torrent"),
-                &self.torrent,
-                Path::new("--dir"),
-                self.dir.path(),
-            ]),
-        );
+        let mut seeder = peer("seeder", &self.torrent, self.dir.path(), &["--no-trackers"]);
         let port = seeder.ready();
         (seeder, port)
     }

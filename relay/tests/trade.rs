@@ -6,41 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use common::running::Running;
-use common::{assert_same, create, json, noise, odd_files, refusal, tombolo, write};
+use common::{assert_same, create, json, noise, odd_files, peer, prepared, refusal, text, tombolo, write};
 use serde_json::{Value, json};
-
-/// A folder with a `seed` folder that has a torrent of odd files, and its `.torrent`.
-fn prepared() -> (tempfile::TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    odd_files(&dir.path().join("seed"));
-    let torrent = dir.path().join("x.torrent");
-    create(&dir.path().join("seed/set"), &torrent, &["--piece-length", "16KiB"]);
-    (dir, torrent)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// A seeder of that torrent under our control.
 fn seeder(torrent: &Path, dir: &Path, more: &[&str]) -> Running {
-    peer("seeder", text(torrent), dir, more)
-}
-
-fn peer(role: &str, torrent: &str, dir: &Path, more: &[&str]) -> Running {
-    let fixed = [
-        "peer",
-        "--role",
-        role,
-        "--torrent",
-        torrent,
-        "--dir",
-        text(dir),
-        "--listen",
-        "127.0.0.1:0",
-        "--json-control",
-    ];
-    Running::start(fixed.into_iter().chain(more.iter().copied()))
+    peer("seeder", torrent, dir, more)
 }
 
 /// Lets a leecher fetch from the peer at that port until it has everything: its last progress line.
@@ -57,7 +28,7 @@ fn a_leecher_gets_the_same_bytes_and_seeds_on() {
     let (dir, torrent) = prepared();
     let mut seed = seeder(&torrent, &dir.path().join("seed"), &[]);
     let port = seed.ready();
-    let mut leech = peer("leecher", text(&torrent), &dir.path().join("one"), &[]);
+    let mut leech = peer("leecher", &torrent, &dir.path().join("one"), &[]);
     let middle = leech.ready();
     let before = fetch(&mut leech, port);
     assert_same(&dir.path().join("seed/set"), &dir.path().join("one/set"));
@@ -68,7 +39,7 @@ fn a_leecher_gets_the_same_bytes_and_seeds_on() {
     assert!(before["payload"].as_u64().unwrap() >= 493_470, "{before}");
     drop(seed);
 
-    let mut next = peer("leecher", text(&torrent), &dir.path().join("two"), &[]);
+    let mut next = peer("leecher", &torrent, &dir.path().join("two"), &[]);
     next.ready();
     fetch(&mut next, middle);
     assert_same(&dir.path().join("seed/set"), &dir.path().join("two/set"));
@@ -185,7 +156,7 @@ fn after_sigkill_no_verified_piece_is_fetched_again() {
     let out = dir.path().join("out");
     let mut done = 0;
     for signal in ["KILL", "INT"] {
-        let mut leech = peer("leecher", text(&torrent), &out, &[]);
+        let mut leech = peer("leecher", &torrent, &out, &[]);
         leech.ready();
         leech.say(&json!({"connect": ["127.0.0.1", port]}));
         let goal = done + 1_000_000;
@@ -193,7 +164,7 @@ fn after_sigkill_no_verified_piece_is_fetched_again() {
         done = line["done"].as_u64().unwrap();
         leech.end(signal);
     }
-    let mut leech = peer("leecher", text(&torrent), &out, &[]);
+    let mut leech = peer("leecher", &torrent, &out, &[]);
     leech.ready();
     leech.until(|line| line["state"] == "downloading" && line["done"].as_u64() >= Some(done));
     let last = fetch(&mut leech, port);
@@ -213,7 +184,7 @@ fn limits_hold() {
     create(&dir.path().join("seed/f"), &torrent, &["--piece-length", "16KiB"]);
     let mut seed = seeder(&torrent, &dir.path().join("seed"), &["--up", "1000000"]);
     let port = seed.ready();
-    let mut leech = peer("leecher", text(&torrent), &dir.path().join("out"), &[]);
+    let mut leech = peer("leecher", &torrent, &dir.path().join("out"), &[]);
     leech.ready();
     fetch(&mut leech, port);
     let lines: Vec<(f64, f64)> = leech
@@ -268,7 +239,7 @@ fn data_channels_are_met_through_a_websocket_tracker() {
 #[test]
 fn bad_lines_are_alerts_and_bad_flags_are_refused() {
     let (dir, torrent) = prepared();
-    let mut leech = peer("leecher", text(&torrent), &dir.path().join("out"), &["--no-trackers"]);
+    let mut leech = peer("leecher", &torrent, &dir.path().join("out"), &["--no-trackers"]);
     leech.ready();
     leech.say(&json!({"connect": "nowhere"}));
     leech.until(|line| line.get("alert").is_some());

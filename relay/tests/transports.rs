@@ -4,42 +4,11 @@ mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::running::Running;
-use common::{assert_same, create, json, odd_files, tombolo};
+use common::{assert_same, create, json, peer, prepared, text, tombolo};
 use serde_json::json;
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-/// A folder with a `seed` folder that has a torrent of odd files, and its `.torrent`.
-fn prepared() -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    odd_files(&dir.path().join("seed"));
-    let torrent = dir.path().join("x.torrent");
-    create(&dir.path().join("seed/set"), &torrent, &["--piece-length", "16KiB"]);
-    (dir, torrent)
-}
-
-fn peer(role: &str, torrent: &Path, dir: &Path, more: &[&str]) -> Running {
-    let (torrent, dir) = (text(torrent), text(dir));
-    let fixed = [
-        "peer",
-        "--role",
-        role,
-        "--torrent",
-        torrent,
-        "--dir",
-        dir,
-        "--listen",
-        "127.0.0.1:0",
-    ];
-    let control = ["--json-control", "--no-trackers"];
-    Running::start(fixed.into_iter().chain(control).chain(more.iter().copied()))
-}
 
 /// Whether a leecher that dials a seeder gets everything, with these flags of both.
 fn trades(seeding: &[&str], leeching: &[&str]) {

@@ -5,12 +5,12 @@ mod common;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use common::running::Running;
-use common::{assert_same, create, noise, odd_files, write};
+use common::{assert_same, create, noise, odd_files, peer, write};
 
 /// Content, its torrent and a seeder of it.
 struct Sample {
@@ -27,19 +27,7 @@ impl Sample {
         write(&set.join("large.bin"), &noise(3, 1_000_000));
         let torrent = dir.path().join("x.torrent");
         create(&set, &torrent, &["--piece-length", "64KiB"]);
-        let fixed = [
-            "peer",
-            "--role",
-            "seeder",
-            "--listen",
-            "127.0.0.1:0",
-            "--json-control",
-            "--no-trackers",
-            "--up",
-            up,
-        ];
-        let paths = [Path::new("--torrent"), &torrent, Path::new("--dir"), dir.path()];
-        let mut seeder = Running::start(fixed.map(Path::new).into_iter().chain(paths));
+        let mut seeder = peer("seeder", &torrent, dir.path(), &["--no-trackers", "--up", up]);
         let port = seeder.ready();
         Self {
             dir,

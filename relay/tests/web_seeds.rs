@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::running::Running;
-use common::{assert_same, create, odd_files};
+use common::{assert_same, create, odd_files, peer};
 use serde_json::json;
 
 /// A web server of a folder that knows ranges, until the test ends.
@@ -188,25 +188,10 @@ fn a_peer_under_control_asks_no_web_seed() {
     let server = Server::start(dir.path().into());
     let torrent = dir.path().join("x.torrent");
     create(&set, &torrent, &["--web-seed", &format!("http://{}/", server.address)]);
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let peer = |role: &str, dir: &Path| {
-        let args = [
-            "peer",
-            "--role",
-            role,
-            "--torrent",
-            &text(&torrent),
-            "--dir",
-            &text(dir),
-        ]
-        .map(String::from);
-        let more = ["--listen", "127.0.0.1:0", "--json-control"].map(String::from);
-        Running::start(args.into_iter().chain(more))
-    };
-    let mut seed = peer("seeder", dir.path());
+    let mut seed = peer("seeder", &torrent, dir.path(), &[]);
     let port = seed.ready();
     let out = dir.path().join("out");
-    let mut leech = peer("leecher", &out);
+    let mut leech = peer("leecher", &torrent, &out, &[]);
     leech.ready();
     leech.say(&json!({"connect": ["127.0.0.1", port]}));
     leech.until(|line| line.get("finished").is_some());

@@ -4,9 +4,10 @@
 pub(crate) mod running;
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use running::Running;
 use serde_json::Value;
 
 /// Runs the binary with these arguments to its end.
@@ -54,7 +55,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) {
 }
 
 /// A folder `set` in `dir` with files of odd sizes, empty ones among them; its path.
-pub(crate) fn odd_files(dir: &Path) -> std::path::PathBuf {
+pub(crate) fn odd_files(dir: &Path) -> PathBuf {
     let set = dir.join("set");
     for (path, length) in [
         ("0 empty", 0),
@@ -68,6 +69,32 @@ pub(crate) fn odd_files(dir: &Path) -> std::path::PathBuf {
         write(&set.join(path), &noise(length, length as usize));
     }
     set
+}
+
+/// A folder with a `seed` folder that has a torrent of odd files, and its `.torrent`.
+pub(crate) fn prepared() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let set = odd_files(&dir.path().join("seed"));
+    let torrent = dir.path().join("x.torrent");
+    create(&set, &torrent, &["--piece-length", "16KiB"]);
+    (dir, torrent)
+}
+
+/// A path as it is typed.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A peer of a torrent (its file or its link) under our control, on any port of loopback.
+pub(crate) fn peer(role: &str, torrent: impl AsRef<OsStr>, dir: &Path, more: &[&str]) -> Running {
+    let fixed = ["peer", "--role", role, "--listen", "127.0.0.1:0", "--json-control"].map(OsStr::new);
+    let content = [
+        OsStr::new("--torrent"),
+        torrent.as_ref(),
+        OsStr::new("--dir"),
+        dir.as_os_str(),
+    ];
+    Running::start(fixed.into_iter().chain(content).chain(more.iter().map(OsStr::new)))
 }
 
 /// Makes a .torrent of `content` with these further arguments.

@@ -75,16 +75,11 @@ impl Udp {
 
     pub(crate) fn announce(&self, peer: u8, left: u64, event: AnnounceEvent, url_data: &str) -> Response {
         let announce = AnnounceRequest {
-            swarm: SWARM,
-            peer_id: PeerId([peer; 20]),
             port: 7000 + u16::from(peer),
-            uploaded: 0,
-            downloaded: 0,
             left: Some(left),
             event,
-            numwant: None,
             key: Some(5),
-            tracker_id: None,
+            ..AnnounceRequest::new(SWARM, PeerId([peer; 20]))
         };
         self.ask(&Request::Announce {
             connection: self.connection,

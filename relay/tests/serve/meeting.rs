@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::common::peer;
 use crate::common::running::Running;
 use crate::relay::{Relay, eventually};
 use crate::socket::Socket;
@@ -13,11 +14,8 @@ use crate::wire::Tab;
 
 /// A native client of the command line, in a folder, that knows the sample's .torrent and one tracker.
 fn native(role: &str, transport: &str, folder: &Path, tracker: &str) -> Running {
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let [torrent, dir] = ["x.torrent", "content"].map(path);
-    let content = ["--torrent", &torrent, "--dir", &dir, "--listen", "127.0.0.1:0"];
-    let manner = ["--json-control", "--transport", transport, "--tracker", tracker];
-    Running::start(["peer", "--role", role].into_iter().chain(content).chain(manner))
+    let manner = ["--transport", transport, "--tracker", tracker];
+    peer(role, folder.join("x.torrent"), &folder.join("content"), &manner)
 }
 
 /// One that has the content and has been answered by the tracker.

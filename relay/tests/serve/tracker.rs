@@ -92,16 +92,9 @@ fn the_same_peers_over_udp() {
         panic!()
     };
     let request = AnnounceRequest {
-        swarm: SWARM,
-        peer_id: PeerId([9; 20]),
         port: 7009,
-        uploaded: 0,
-        downloaded: 0,
         left: Some(1),
-        event: Default::default(),
-        numwant: None,
-        key: None,
-        tracker_id: None,
+        ..AnnounceRequest::new(SWARM, PeerId([9; 20]))
     };
     let packet = |connection, transaction| Request::Announce {
         connection,
