@@ -63,6 +63,22 @@ fn a_torrent_comes_from_a_web_seed_alone_and_each_byte_once() {
 }
 
 #[test]
+fn while_storage_waits_for_room_no_web_seed_is_asked() {
+    let content = Content::single(40 * 65_536, 65_536);
+    let (mut sim, leech) = leech_at(&content, Setup::leech, |server| server.rate = 200_000);
+    sim.run_for(Span::from_secs(3));
+    sim.tell(leech, Event::StorageFull(TORRENT, true));
+    // What was asked for before still comes.
+    sim.run_for(Span::from_secs(60));
+    let before = sim.status(leech).received.total();
+    assert!((1..content.bytes.len() as u64).contains(&before), "{before}");
+    sim.run_for(Span::from_secs(30));
+    assert_eq!(sim.status(leech).received.total(), before);
+    sim.tell(leech, Event::StorageFull(TORRENT, false));
+    assert!(completes(&mut sim, leech, 120));
+}
+
+#[test]
 fn questions_grow_with_the_rate_and_use_the_whole_line() {
     let content = Content::single(64 << 20, 256 << 10);
     let (mut sim, leech) = leech_at(&content, Setup::leech, |server| server.rate = 4_000_000);

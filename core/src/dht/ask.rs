@@ -37,7 +37,7 @@ impl Dht {
         let Some(own) = self.half(to.is_ipv6()).map(|half| half.id) else {
             return false;
         };
-        if self.pending.len() >= MAX_PENDING || self.pending.values().any(|asked| asked.to == to && lookup.is_none()) {
+        if self.pending.len() >= MAX_PENDING || lookup.is_none() && self.pending.values().any(|asked| asked.to == to) {
             return false;
         }
         let transaction = loop {

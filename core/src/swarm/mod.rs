@@ -296,6 +296,8 @@ impl Swarm {
         let Some(peer) = self.peers.remove(&link) else {
             return false;
         };
+        // So that whoever comes in the same turn finds its place free.
+        self.count_usage(cx);
         self.slots[peer.slot as usize] = None;
         self.metadata.give_up_on(link);
         self.dialer.unlink(link, peer.received + peer.sent > 0, cx.now);

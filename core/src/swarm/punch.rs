@@ -72,6 +72,8 @@ impl Swarm {
         if self.dialer.is_idle(address) {
             let dial = cx.dial(self.torrent);
             self.dialer.begin(dial, address);
+            // Many may be asked for in one turn.
+            self.count_usage(cx);
             cx.act(Action::Punch(dial, self.torrent, address));
         }
     }

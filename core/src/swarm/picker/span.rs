@@ -3,7 +3,7 @@
 
 use super::choice::{Asker, Budget, Call};
 use super::due::Tier;
-use super::{Class, EXTRA_REQUESTS, Picker};
+use super::{Class, EXTRA_REQUESTS, Picker, link_state};
 use crate::layout::{Block, Piece};
 use crate::rng::Rng;
 use alloc::vec::Vec;
@@ -35,6 +35,7 @@ impl Picker {
         rng: &mut Rng,
         out: &mut Vec<Block>,
     ) {
+        link_state(&mut self.links, asker.link).fast = asker.fast;
         let mut call = Call {
             asker,
             left: EXTRA_REQUESTS as usize,

@@ -246,7 +246,7 @@ impl Swarm {
                 stop(cx, seed);
             }
         }
-        if self.paused {
+        if self.paused || content.full {
             return;
         }
         // Not everybody is to ask the first.
@@ -392,12 +392,12 @@ impl Swarm {
         seed.ready = cx.now + seed.back_off(refused);
         let report = Report::WebSeedFailed(seed.url.clone(), refused.why.clone());
         cx.report(self.torrent, report);
+        if seed.received == 0 && seed.failures >= TRIES && refused.retry.is_none() {
+            return self.forget_web_seed(cx, at);
+        }
         if let Some(content) = &mut self.content {
             content.picker.release_link(seed.slot);
             content.settle_memory(cx);
-        }
-        if seed.received == 0 && seed.failures >= TRIES && refused.retry.is_none() {
-            self.forget_web_seed(at);
         }
         self.spoil_promises();
         self.touch_hungry();
@@ -443,14 +443,15 @@ impl Swarm {
         stop(cx, seed);
         let why = String::from("it sent data that failed its hash");
         cx.report(self.torrent, Report::WebSeedFailed(seed.url.clone(), why));
-        self.forget_web_seed(at);
+        self.forget_web_seed(cx, at);
     }
 
-    fn forget_web_seed(&mut self, at: usize) {
+    fn forget_web_seed(&mut self, cx: &mut Context, at: usize) {
         let seed = self.web_seeds.seeds.remove(at);
         self.slots[seed.slot as usize] = None;
         if let Some(content) = &mut self.content {
             content.picker.release_link(seed.slot);
+            content.settle_memory(cx);
         }
         self.spoil_promises();
         self.touch_hungry();
@@ -474,10 +475,10 @@ fn choose(cx: &mut Context, content: &mut Content, seed: &mut WebSeed, limits: &
         // Peers are to find memory too.
         room.bytes = (room.bytes / 2).max(u64::from(content.layout.nominal_piece_length()).min(room.bytes));
     }
-    let everything = Bits::full(content.layout.pieces());
     let asker = Asker {
         link: seed.slot,
-        has: &everything,
+        // Not looked at of one that has everything.
+        has: &Bits::new(0),
         seed: true,
         only: None,
         prefer: &[],
