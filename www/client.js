@@ -76,12 +76,14 @@ export class Client extends EventTarget {
     const video = document.querySelector('video#player');
     this.playing = { torrent, index, video };
     video.src = url;
+    // Paused, closed or given another film before its first frame: that is no failure.
+    const begin = () => video.play().catch((error) => { if (error.name !== 'AbortError') throw error; });
     try {
-      await video.play();
+      await begin();
     } catch (error) {
       if (error.name !== 'NotAllowedError') throw error;
       video.muted = true;
-      await video.play();
+      await begin();
     }
   }
 

@@ -113,8 +113,13 @@ async function find(clientId, wanted) {
 function ask(page, wanted) {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    const timer = setTimeout(() => resolve(null), ASK_MS);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      resolve(null);
+    }, ASK_MS);
     port1.onmessage = ({ data }) => {
+      if (late) return port1.postMessage({ cancel: true });
       clearTimeout(timer);
       resolve(data.found ? { ...data.found, port: port1, page } : null);
     };
@@ -128,11 +133,14 @@ function ask(page, wanted) {
  */
 function body(source, parts, again) {
   let left = 0;
+  let over = false;
   let arrived;
   const open = async (controller, start, end) => {
     source ??= await again();
     if (!source) throw new Error('The page that had this file is gone.');
+    if (over) return source.port.postMessage({ cancel: true });
     source.port.onmessage = ({ data }) => {
+      if (over) return;
       if (data.error) return controller.error(new Error(data.error));
       controller.enqueue(new Uint8Array(data.chunk));
       left -= data.chunk.byteLength;
@@ -151,11 +159,13 @@ function body(source, parts, again) {
           left = end - start;
           if (left === 0) return controller.close();
           await open(controller, start, end);
+          if (over) return;
         }
         source.port.postMessage({ pull: true });
         await new Promise((resolve) => { arrived = resolve; });
       },
       cancel() {
+        over = true;
         source?.port.postMessage({ cancel: true });
       },
     },

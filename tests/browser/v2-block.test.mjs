@@ -27,7 +27,7 @@ test('a corrupt block of a v2 torrent costs a block', needs('chromium'), async (
   await seeder(good, '--up', '65536');
   const chromium = await browser(t);
   const tab = await chromium.open(relay.page(['magnet', `magnet:?xt=urn:btmh:1220${torrent.info_hash_v2}`]));
-  await tab.until('a peer', ({ have }) => have >= 0, { within: 60_000 });
+  await tab.until('a peer', ({ t: { firstPeer } }) => firstPeer !== undefined, { within: 60_000 });
   await tab.until('a byte', ({ received }) => received > 0, { within: 60_000 });
   await seeder(bad);
   // It has checked its content: from now on one block of each piece is wrong.

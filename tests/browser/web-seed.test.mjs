@@ -29,6 +29,7 @@ for (const version of ['--v1', '--v2']) {
       assert.equal(await digest(await tab.save(at)), await digest(file));
     }
     assert.equal(received, LENGTH);
+    assert.equal(await tab.page.evaluate(() => window.tombolo.torrents[0].snapshot.sources.server), LENGTH);
     assert.equal(open.sent, LENGTH);
     t.diagnostic(`${open.asked.length} questions`);
     // The browser itself says what it refused.

@@ -307,8 +307,8 @@ impl View<'_> {
             o.null("eta");
             o.null("ratio");
             o.text("order", "random-first");
-            self.sources(o, "sources", [0.0; 3]);
-            self.sources(o, "rates", [0.0; 3]);
+            self.sources(o, "sources", [0.0; 4]);
+            self.sources(o, "rates", [0.0; 4]);
             return;
         };
         o.number("wanted", status.wanted);
@@ -335,22 +335,23 @@ impl View<'_> {
         o.text("order", order);
         let relay = (status.received.wire + self.relay_rtc) as f64;
         let tabs = status.received.rtc.saturating_sub(self.relay_rtc) as f64;
-        self.sources(o, "sources", [tabs, relay, status.received.native as f64]);
+        let (native, server) = (status.received.native as f64, status.received.http as f64);
+        self.sources(o, "sources", [tabs, relay, native, server]);
         let rate = |kind_of: &str| -> f64 {
             let peers = self.peers.iter().filter(|peer| kind(peer) == kind_of);
             peers.map(|peer| peer.down as f64).sum()
         };
-        self.sources(o, "rates", [rate("tab"), rate("relay"), rate("native")]);
+        self.sources(o, "rates", [rate("tab"), rate("relay"), rate("native"), rate("server")]);
     }
 
     /// Bytes by where they come from: what comes through the relay is its cache's or native peers'.
-    fn sources(&self, o: &mut json::Object<'_>, key: &str, [tabs, relay, native]: [f64; 3]) {
+    fn sources(&self, o: &mut json::Object<'_>, key: &str, [tabs, relay, native, server]: [f64; 4]) {
         let cached = relay * self.entry.relay.cached_share;
         o.object(key, |o| {
             o.float("tabs", tabs.round());
             o.float("native", (native + relay - cached).round());
             o.float("relay", cached.round());
-            o.number("server", 0);
+            o.float("server", server.round());
         });
     }
 

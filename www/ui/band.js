@@ -47,7 +47,7 @@ export class Band {
 
   draw() {
     const { canvas, video, snapshot } = this, width = canvas.clientWidth;
-    if (!width || !snapshot || !this.seen.visible) return;
+    if (document.hidden || !width || !snapshot || !this.seen.visible) return;
     const length = Number.isFinite(video.duration) ? video.duration : 0;
     this.tell(length);
     const colour = colours(), g = context(canvas, width, HEIGHT, false);

@@ -35,6 +35,7 @@ export class Player {
     setHidden(this.box, false);
     if (same) return;
     this.tasted = -1;
+    this.stopFetching();
     this.subtitles();
     this.update(torrent.snapshot);
   }
@@ -45,8 +46,16 @@ export class Player {
     this.video.pause();
     this.video.removeAttribute('src');
     this.video.load();
+    this.stopFetching();
+    this.show(null);
     setHidden(this.box, true);
     this.index = -1;
+  }
+
+  /** Ends what is fetched beside the film: the beginning of the next one, subtitles. */
+  stopFetching() {
+    this.fetching?.abort();
+    this.fetching = new AbortController();
   }
 
   toggle() {
@@ -115,7 +124,7 @@ export class Player {
     video.addEventListener('waiting', () => this.waits(true));
     video.addEventListener('loadedmetadata', () => video.classList.toggle('sound', video.videoWidth === 0));
     video.addEventListener('ended', () => this.next() && this.play(this.next().index));
-    video.addEventListener('click', () => this.toggle());
+    video.addEventListener('click', () => video.controls || this.toggle());
     // In full screen the browser's own buttons are the only ones.
     document.addEventListener('fullscreenchange', () => { video.controls = document.fullscreenElement === video; });
   }
@@ -124,15 +133,16 @@ export class Player {
     if (!this.isOpen) return;
     this.clock();
     this.band.draw();
-    const { video } = this, next = this.next();
-    if (next && this.tasted !== next.index && video.duration - video.currentTime < AHEAD) this.taste(next);
+    if (!(this.video.duration - this.video.currentTime < AHEAD)) return;
+    const next = this.next();
+    if (next && this.tasted !== next.index) this.taste(next);
   }
 
   /** Fetches the beginning of the next file while this one ends, so that it begins at once. */
   taste({ index }) {
     this.tasted = index;
     const url = this.torrent.fileURL?.(index);
-    if (url) fetch(url, { headers: { range: `bytes=0-${TASTE - 1}` } }).then(answer => answer.blob()).catch(() => {});
+    if (url) fetch(url, { headers: { range: `bytes=0-${TASTE - 1}` }, signal: this.fetching.signal }).then(answer => answer.blob()).catch(() => {});
   }
 
   waits(waiting) {
@@ -189,10 +199,11 @@ export class Player {
   /** Fetches the subtitles chosen; they come when their bytes do. */
   async choose(value) {
     this.show(null);
+    this.stopFetching();
     if (value === '') return;
     const { index } = this;
     await this.attempt(async () => {
-      const answer = await fetch(this.torrent.fileURL(Number(value)));
+      const answer = await fetch(this.torrent.fileURL(Number(value)), { signal: this.fetching.signal });
       if (!answer.ok) throw new Error(`The subtitles cannot be read: ${answer.status}.`);
       const text = asWebVtt(await answer.text());
       if (this.index === index && this.choice.value === value) this.show(text);
@@ -215,7 +226,7 @@ export class Player {
     try {
       await what();
     } catch (error) {
-      this.fail(error);
+      if (error.name !== 'AbortError') this.fail(error);
     }
   }
 }
