@@ -1,9 +1,12 @@
-// The client of the engine: `window.tombolo`. Starts the worker in which everything runs, carries commands to it and what it
-// reports back, and makes peer connections for it (rtc.js), since only pages can. It knows nothing of the protocol.
+// The client of the engine. Starts the worker in which everything runs, carries commands to it and what it reports back, and
+// makes peer connections for it (rtc.js), since only pages can. It knows nothing of the protocol.
 
-import { readParameters } from './params.js';
+import { isLoopback } from './params.js';
 import { Negotiator } from './rtc.js';
-import { Torrent, TomboloError, typeOf } from './torrent.js';
+import { Torrent, TomboloError } from './torrent.js';
+
+export { TorrentFile } from './file.js';
+export { Torrent, TomboloError };
 
 /** Events kept for `probe()`. */
 const EVENTS_KEPT = 500;
@@ -26,17 +29,18 @@ export class Client extends EventTarget {
   #first = Promise.withResolvers();
   #booted = Promise.withResolvers();
 
-  constructor(location = window.location) {
+  constructor(options = {}) {
     super();
-    this.parameters = readParameters(location);
+    this.options = {
+      relay: 'off', trackers: [], peers: [], ice: null, add: null, seed: null, play: null, serviceWorker: new URL('./sw.js', import.meta.url),
+      ...options,
+    };
     this.environment = { webrtc: 'RTCPeerConnection' in window, secure: window.isSecureContext, opfs: true, limit: null };
     this.quota = null;
     this.demo = null;
     this.version = null;
     this.relay = { url: null, state: 'off', ping: null, cache: null, transport: null, retry: null, natives: null, swarms: null };
     this.settings = loadSettings();
-    /** What `video#player` shows: `{torrent, index, video}`. */
-    this.playing = null;
     this.ready = this.#start();
     this.ready.catch(() => {});
     this.#first.promise.catch(() => {});
@@ -48,10 +52,18 @@ export class Client extends EventTarget {
   }
 
   /** Adds a torrent by magnet link, info-hash, address of a .torrent, its bytes or its file; resolves once it is listed. */
-  async add(id, options = {}) {
+  async add(id, { signal, ...options } = {}) {
+    signal?.throwIfAborted();
     const source = id instanceof Blob ? new Uint8Array(await id.arrayBuffer()) : id;
     const text = typeof source === 'string' ? source.trim() : source;
-    return this.#listed(await this.#ask('add', { source: text, options, at: performance.now() }));
+    const known = new Set(this.#torrents.keys());
+    const adding = this.#ask('add', { source: text, options, at: performance.now() }).then((torrent) => this.#listed(torrent));
+    if (!signal) return adding;
+    const leave = () => adding.then((torrent) => known.has(torrent.id) || torrent.files.length > 0 || torrent.remove()).catch(() => {});
+    return Promise.race([
+      adding,
+      new Promise((_, reject) => signal.addEventListener('abort', () => leave() && reject(signal.reason), { once: true })),
+    ]);
   }
 
   /** Makes a torrent of own files and seeds it; resolves once it is listed, while it is still being hashed. */
@@ -69,13 +81,11 @@ export class Client extends EventTarget {
   /** Opens file `index` of a torrent in `video#player` and plays it, muted if the browser would refuse otherwise. */
   async playTorrent(torrent, index) {
     await Promise.all([this.ready, torrent.metadata()]);
-    torrent.describe(index);
-    const url = torrent.fileURL(index);
-    if (url === null) throw new TomboloError('insecure', 'Playing needs a secure page: open the https address, or localhost.');
-    this.dispatchEvent(Object.assign(new Event('play'), { torrent, index }));
+    const file = torrent.describe(index);
     const video = document.querySelector('video#player');
-    this.playing = { torrent, index, video };
-    video.src = url;
+    if (file.streamURL === null) throw torrent.unplayable();
+    this.dispatchEvent(Object.assign(new Event('play'), { torrent, index }));
+    file.streamTo(video);
     // Paused, closed or given another film before its first frame: that is no failure.
     const begin = () => video.play().catch((error) => { if (error.name !== 'AbortError') throw error; });
     try {
@@ -123,8 +133,9 @@ export class Client extends EventTarget {
   }
 
   async #start() {
-    const { trackers, peers, loopback } = this.parameters;
-    const relay = this.parameters.relay ?? this.settings.relay ?? null;
+    const { trackers, peers } = this.options;
+    const relay = this.options.relay ?? this.settings.relay ?? null;
+    const loopback = isLoopback(location.hostname);
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'tombolo' });
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => this.#fail(new TomboloError('engine', event.message || 'The engine could not be loaded.'));
@@ -141,19 +152,19 @@ export class Client extends EventTarget {
       },
     });
     document.addEventListener('visibilitychange', () => this.#showVisibility());
-    this.#openParameters();
+    this.#openOptions();
     await Promise.all([this.#booted.promise, this.#registerServiceWorker()]);
   }
 
   #iceServers() {
-    const { ice, loopback } = this.parameters;
-    if (ice === 'off' || (ice === null && loopback)) return [];
+    const { ice } = this.options;
+    if (ice === 'off' || (ice === null && isLoopback(location.hostname))) return [];
     return [{ urls: ice ?? DEFAULT_ICE }];
   }
 
-  /** Does what the address asks for. */
-  #openParameters() {
-    const { add, seed, play } = this.parameters;
+  /** Does what the options ask for. */
+  #openOptions() {
+    const { add, seed, play } = this.options;
     const opened = [];
     if (add !== null) opened.push(this.add(add, { named: true }));
     if (seed !== null) opened.push(this.#ask('fetchseed', { ...seed, at: performance.now() }).then((id) => this.#listed(id)));
@@ -168,7 +179,7 @@ export class Client extends EventTarget {
 
   async #registerServiceWorker() {
     const container = navigator.serviceWorker;
-    if (!container) return;
+    if (!container || !this.options.serviceWorker) return;
     container.addEventListener('message', ({ data, ports }) => data?.stream && this.#stream(data.stream, ports[0]));
     const controlled = new Promise((resolve) => {
       if (container.controller) resolve();
@@ -176,7 +187,7 @@ export class Client extends EventTarget {
       setTimeout(resolve, SERVICE_WORKER_MS);
     });
     try {
-      await container.register(new URL('./sw.js', import.meta.url));
+      await container.register(this.options.serviceWorker);
       const registration = await Promise.race([container.ready, controlled.then(() => null)]);
       if (!container.controller) registration?.active?.postMessage('claim');
       await controlled;
@@ -188,19 +199,13 @@ export class Client extends EventTarget {
   /** A service worker asks for a file: hand its port to the engine, and keep it alive while it reads. */
   #stream({ infoHash, file }, port) {
     const torrent = this.torrents.find(({ snapshot }) => snapshot.infoHash === infoHash);
-    const described = torrent?.snapshot.files[file];
-    if (!described) return port.postMessage({ found: null });
-    const name = described.path[described.path.length - 1];
-    const rate = this.#rateOf(torrent, file);
-    this.#worker.postMessage({ stream: { torrent: torrent.id, file, type: typeOf(name), name, rate, port } }, [port]);
+    if (torrent?.files[file]) this.#read(torrent, file, port);
+    else port.postMessage({ found: null });
   }
 
-  /** How fast a player goes through a file, in bytes a second; null until it knows how long the film is. */
-  #rateOf(torrent, file) {
-    const { playing } = this;
-    if (playing?.torrent !== torrent || playing.index !== file) return null;
-    const { duration, playbackRate } = playing.video;
-    return duration > 0 && Number.isFinite(duration) ? torrent.snapshot.files[file].length / duration * playbackRate : null;
+  #read(torrent, index, port) {
+    const { name, type, rate } = torrent.files[index];
+    this.#worker.postMessage({ stream: { torrent: torrent.id, file: index, type, name, rate, port } }, [port]);
   }
 
   #keepAlive(streams) {
@@ -273,8 +278,10 @@ export class Client extends EventTarget {
   }
 
   #list(id, snapshot, changes) {
-    const ask = (command, args) => this.#ask(command, { torrent: id, ...args });
-    const torrent = new Torrent(id, snapshot, ask);
+    const torrent = new Torrent(id, snapshot, {
+      ask: (command, args) => this.#ask(command, { torrent: id, ...args }),
+      read: (index, port) => this.#read(torrent, index, port),
+    });
     if (changes) torrent.update(snapshot, changes);
     torrent.play = (index) => this.playTorrent(torrent, index);
     this.#torrents.set(id, torrent);
@@ -288,6 +295,7 @@ export class Client extends EventTarget {
   }
 
   #forget(id) {
+    this.#torrents.get(id)?.dispatchEvent(new Event('remove'));
     this.#torrents.delete(id);
     this.#probes.delete(id);
     this.dispatchEvent(new Event('change'));
@@ -329,6 +337,3 @@ function saveSettings(settings) {
     // A page that may not keep settings still has them until it is closed.
   }
 }
-
-export const client = new Client();
-window.tombolo = client;

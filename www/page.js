@@ -1,5 +1,7 @@
 // Entry of the page. The client is there at once (`window.tombolo`); its engine starts in a worker by itself.
-import { client } from './client.js';
+import { Client } from './client.js';
+import { readParameters } from './params.js';
 import { App } from './ui/app.js';
 
-new App(client);
+window.tombolo = new Client(readParameters(location));
+new App(window.tombolo);

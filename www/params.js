@@ -30,7 +30,7 @@ function magnetOf(location, query) {
   return named + strays.map(([key, value]) => `&${key}=${encodeURIComponent(value)}`).join('');
 }
 
-/** Address parameters → `{add, seed, play, trackers, relay, ice, peers, loopback}`; what is not named is null or empty. */
+/** Address parameters → `{add, seed, play, trackers, relay, ice, peers}`; what is not named is null or empty. */
 export function readParameters(location) {
   const query = new URLSearchParams(location.search);
   const magnet = magnetOf(location, query);
@@ -45,6 +45,5 @@ export function readParameters(location) {
     relay: query.get('relay'),
     ice: query.get('ice'),
     peers: query.getAll('peer'),
-    loopback: isLoopback(location.hostname),
   };
 }

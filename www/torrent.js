@@ -1,20 +1,10 @@
-// One torrent as the page sees it: the latest snapshot and the commands, each a message to the engine's worker.
+// One torrent as the page sees it: the latest snapshot, events made of what changed, and the commands, each a message to the
+// engine's worker.
 
-/** Media types by file ending, for what browsers play and show; all else is plain bytes. */
-const TYPES = {
-  mp4: 'video/mp4', m4v: 'video/mp4', webm: 'video/webm', mkv: 'video/x-matroska', mov: 'video/quicktime', ogv: 'video/ogg',
-  mp3: 'audio/mpeg', m4a: 'audio/mp4', ogg: 'audio/ogg', opus: 'audio/ogg', flac: 'audio/flac', wav: 'audio/wav',
-  jpg: 'image/jpeg', jpeg: 'image/jpeg', png: 'image/png', gif: 'image/gif', webp: 'image/webp', avif: 'image/avif',
-  pdf: 'application/pdf', txt: 'text/plain; charset=utf-8', vtt: 'text/vtt', srt: 'text/plain; charset=utf-8',
-};
+import { TorrentFile } from './file.js';
 
 /** How long a saved file's object URL is kept for the browser to finish reading it, in ms. */
 const URL_LIFE_MS = 10 * 60 * 1000;
-
-/** The media type of a file by its name. */
-export function typeOf(name) {
-  return TYPES[name.split('.').pop().toLowerCase()] ?? 'application/octet-stream';
-}
 
 /** The rejection of a command: `code` for programs, `message` one line fit for showing, `details` its numbers. */
 export class TomboloError extends Error {
@@ -26,23 +16,56 @@ export class TomboloError extends Error {
   }
 }
 
-/** A torrent in the client's list. */
-export class Torrent {
-  #ask;
-  #snapshot = null;
+/** A torrent in the client's list. Events: `snapshot`, `metadata`, `ready`, `download`, `upload`, `peer`, `phase`, `done`, `error`, `remove`. */
+export class Torrent extends EventTarget {
+  #engine;
+  #snapshot;
   #maps = { map: new Uint8Array(0), counts: new Uint16Array(0), source: new Uint8Array(0) };
-  #waiting = [];
+  #ready = false;
 
-  /** `ask(command, args, transfer)` sends a command about this torrent and resolves with its answer. */
-  constructor(id, snapshot, ask) {
+  /** `engine.ask(command, args)` sends a command about this torrent and resolves with its answer, `engine.read` a port to read by. */
+  constructor(id, snapshot, engine) {
+    super();
     this.id = id;
-    this.#ask = ask;
+    this.#engine = engine;
     this.update(snapshot);
   }
 
   /** The latest data; replaced up to four times a second while something changes. */
   get snapshot() {
     return this.#snapshot;
+  }
+
+  /** Its files, none before the metadata; always the same objects. */
+  files = [];
+
+  /** Who it is connected with. */
+  get peers() {
+    return this.#snapshot.peers;
+  }
+
+  /** Where it is announced. */
+  get trackers() {
+    return this.#snapshot.trackers;
+  }
+
+  get infoHash() {
+    return this.#snapshot.infoHash;
+  }
+
+  get name() {
+    return this.#snapshot.name;
+  }
+
+  /** What it is doing: `adding`, `checking`, `hashing`, `downloading`, `done`, `paused` or `error`. */
+  get phase() {
+    return this.#snapshot.phase;
+  }
+
+  /** The part of what is wanted that is verified, 0 to 1. */
+  get progress() {
+    const { haveWanted, wanted } = this.#snapshot;
+    return wanted > 0 ? haveWanted / wanted : Number(this.phase === 'done');
   }
 
   /** The magnet link that leads others here. */
@@ -58,77 +81,130 @@ export class Torrent {
     }
     for (const key of changes ? ['map', 'counts', 'source'] : []) this.#maps[key].set(changes[key], changes.from);
     const dirty = changes ? [changes.from, changes.from + changes.map.length] : null;
+    const before = this.#snapshot;
     this.#snapshot = Object.assign(snapshot, this.#maps, { dirty });
-    if (snapshot.files.length > 0) for (const resolve of this.#waiting.splice(0)) resolve();
+    this.#tell(before, snapshot);
+  }
+
+  /** Tells listeners what is different. */
+  #tell(before, now) {
+    const tell = (type, fields) => this.dispatchEvent(Object.assign(new Event(type), fields));
+    if (this.files.length < now.files.length) {
+      this.files = now.files.map((_, index) => new TorrentFile(this, index));
+      tell('metadata');
+    }
+    if (!this.#ready && ['downloading', 'done', 'paused'].includes(now.phase) && now.files.length > 0) {
+      this.#ready = true;
+      tell('ready');
+    }
+    const received = now.received - (before?.received ?? 0), uploaded = now.uploaded - (before?.uploaded ?? 0);
+    if (received > 0) tell('download', { bytes: received });
+    if (uploaded > 0) tell('upload', { bytes: uploaded });
+    const known = new Set(before?.peers.map(({ link }) => link));
+    for (const peer of now.peers) if (!known.has(peer.link)) tell('peer', { peer });
+    if (before?.phase !== now.phase) {
+      tell('phase', { phase: now.phase });
+      if (now.phase === 'done') tell('done');
+      if (now.phase === 'error') tell('error', { error: failureOf(now) });
+    }
+    tell('snapshot');
+  }
+
+  /** Resolves with the next event of this type; rejects when the torrent is removed. */
+  next(type) {
+    const over = new AbortController();
+    const on = (name, listener) => this.addEventListener(name, listener, { signal: over.signal });
+    const event = new Promise((resolve, reject) => {
+      on(type, resolve);
+      on('remove', () => reject(new TomboloError('not-found', 'The torrent was removed.')));
+    });
+    return event.finally(() => over.abort());
   }
 
   /** Resolves when the metadata is known. */
   async metadata() {
-    if (this.#snapshot.files.length === 0) await new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.files.length === 0) await this.next('metadata');
   }
 
-  /** The description of file `index`; throws when there is no such file. */
+  /** File `index`; throws when there is no such file. */
   describe(index) {
-    const file = this.#snapshot.files[index];
-    if (!file) throw new TomboloError('not-found', `This torrent has no file ${index}.`, { files: this.#snapshot.files.length });
+    const file = this.files[index];
+    if (!file) throw new TomboloError('not-found', `This torrent has no file ${index}.`, { files: this.files.length });
     return file;
   }
 
   /** The address under which the service worker serves file `index`; null before the metadata, and while none serves this page. */
   fileURL(index) {
-    const file = this.#snapshot.files[index];
+    const file = this.files[index];
     if (!file || !navigator.serviceWorker?.controller) return null;
-    const name = encodeURIComponent(file.path[file.path.length - 1]);
-    return new URL(`stream/${this.#snapshot.infoHash}/${index}/${name}`, document.baseURI).href;
+    return new URL(`stream/${this.infoHash}/${index}/${encodeURIComponent(file.name)}`, document.baseURI).href;
+  }
+
+  /** Why nothing can be played where there is no service worker. */
+  unplayable() {
+    return new TomboloError('insecure', 'Playing needs a secure page with a service worker: open the https address, or localhost.');
+  }
+
+  /** Hands the engine a port by which file `index` is read. */
+  read(index, port) {
+    this.#engine.read(index, port);
   }
 
   /** Wants only these files, with this priority; the others are skipped. */
   select(indices, priority = 'normal') {
-    return this.#ask('select', { files: [...indices], priority });
+    return this.#engine.ask('select', { files: [...indices], priority });
   }
 
   /** Gives one file a priority: high, normal, low or skip. */
   setPriority(index, priority) {
-    return this.#ask('priority', { file: index, priority });
+    return this.#engine.ask('priority', { file: index, priority });
+  }
+
+  /** What follows byte `start` of file `index` is needed from now on, `rate` bytes a second; null = as fast as a usual film. */
+  setDeadline(index, start, rate = null) {
+    return this.#engine.ask('deadline', { file: index, start, rate });
+  }
+
+  /** This torrent's limits in bytes a second beside those of the client; null = none. */
+  limit({ down = null, up = null }) {
+    return this.#engine.ask('limit', { down, up });
   }
 
   /** Stops trading. */
   pause() {
-    return this.#ask('pause', {});
+    return this.#engine.ask('pause', {});
   }
 
   /** Goes on. */
   resume() {
-    return this.#ask('resume', {});
+    return this.#engine.ask('resume', {});
   }
 
   /** Leaves the swarm and the list; with `files`, what was stored goes too. */
   remove({ files = false } = {}) {
-    return this.#ask('remove', { files });
+    return this.#engine.ask('remove', { files });
   }
 
   /** Announces to all trackers at once. */
   announce() {
-    return this.#ask('announce', {});
+    return this.#engine.ask('announce', {});
   }
 
   /** Goes on with other tabs only. */
   openWithoutRelay() {
-    return this.#ask('unrelay', {});
+    return this.#engine.ask('unrelay', {});
   }
 
   /** The .torrent file's bytes. */
   metainfo() {
-    return this.#ask('metainfo', {});
+    return this.#engine.ask('metainfo', {});
   }
 
   /** The whole verified file `index`, from storage and without a copy. */
   async file(index) {
     await this.metadata();
-    const { path } = this.describe(index);
-    const blob = await this.#ask('file', { file: index });
-    const name = path[path.length - 1];
-    return new File([blob], name, { type: typeOf(name) });
+    const { name, type } = this.describe(index);
+    return new File([await this.#engine.ask('file', { file: index })], name, { type });
   }
 
   /** Saves file `index` to the user's disk. */
@@ -141,4 +217,10 @@ export class Torrent {
     anchor.remove();
     setTimeout(() => URL.revokeObjectURL(url), URL_LIFE_MS);
   }
+}
+
+/** What made a torrent stop, as the engine says it. */
+function failureOf({ steps }) {
+  const { title } = steps.find(({ key }) => key === 'problem')?.details ?? {};
+  return new TomboloError('storage', title ?? 'The torrent stopped.');
 }

@@ -161,9 +161,7 @@ pub enum Event {
     Peers(Torrent, Vec<Address>),
     /// New limits on the rates of all torrents together, in bytes a second: up, down. `None` = no limit.
     Limit(Option<u64>, Option<u64>),
-
     /// New limits on the rates of one torrent, beside those of all together. `None` = no limit.
-    #[cfg(feature = "native")]
     LimitTorrent(Torrent, Option<u64>, Option<u64>),
     /// Who may be talked to from now on: links to others are closed.
     #[cfg(feature = "native")]

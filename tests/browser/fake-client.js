@@ -261,4 +261,4 @@ function refusal(code, message, details) {
   return Object.assign(new Error(message), { code, details });
 }
 
-export const client = window.tombolo = new FakeClient();
+export { FakeClient as Client };

@@ -4,6 +4,7 @@ use js_sys::{Array, Uint8Array};
 use tombolo_core::event::{Event, Torrent};
 use tombolo_core::gather::Gather;
 use tombolo_core::swarm::Priority;
+use tombolo_core::swarm::window::Playback;
 use wasm_bindgen::prelude::*;
 
 use crate::add;
@@ -23,10 +24,7 @@ pub(crate) async fn run(name: String, arguments: JsValue) -> Result<JsValue, Ref
         "seed" => return add::seed(&arguments).map(number),
         "fetchseed" => return Ok(number(add::fetch_and_seed(&arguments))),
         "configure" => {
-            let (up, down) = (
-                boot::rate(&member(&arguments, "up")),
-                boot::rate(&member(&arguments, "down")),
-            );
+            let (up, down) = rates(&arguments);
             turn(|core| core.tell(Event::Limit(up, down)));
             return Ok(JsValue::UNDEFINED);
         }
@@ -49,6 +47,11 @@ pub(crate) async fn run(name: String, arguments: JsValue) -> Result<JsValue, Ref
         "metainfo" => return turn(|core| core.torrent_file(torrent)),
         "select" => turn(|core| core.select_files(torrent, &arguments))?,
         "priority" => turn(|core| core.set_priority(torrent, &arguments))?,
+        "deadline" => turn(|core| core.set_deadline(torrent, &arguments))?,
+        "limit" => {
+            let (up, down) = rates(&arguments);
+            turn(|core| core.tell(Event::LimitTorrent(torrent, up, down)));
+        }
         "pause" => turn(|core| core.pause(torrent, true)),
         "resume" => turn(|core| core.pause(torrent, false)),
         "unrelay" => turn(|core| core.leave_relay(torrent)),
@@ -56,6 +59,12 @@ pub(crate) async fn run(name: String, arguments: JsValue) -> Result<JsValue, Ref
         _ => return Err(Refusal::new("engine", format!("There is no command {name}."))),
     }
     Ok(JsValue::UNDEFINED)
+}
+
+/// Limits in bytes a second: up, down.
+fn rates(arguments: &JsValue) -> (Option<u64>, Option<u64>) {
+    let rate = |key| boot::rate(&member(arguments, key));
+    (rate("up"), rate("down"))
 }
 
 fn file_index(arguments: &JsValue) -> usize {
@@ -103,6 +112,20 @@ impl Core {
         *priorities.get_mut(index).ok_or_else(|| Refusal::no_file(index))? = priority;
         self.select(torrent, priorities);
         self.push_snapshot(torrent);
+        Ok(())
+    }
+
+    fn set_deadline(&mut self, torrent: Torrent, arguments: &JsValue) -> Result<(), Refusal> {
+        let index = file_index(arguments);
+        let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
+        let file = metainfo.and_then(|metainfo| metainfo.files.get(index));
+        let file = file.ok_or_else(|| Refusal::no_file(index))?;
+        let playback = Playback {
+            file: file.offset..file.offset + file.length,
+            position: member(arguments, "start").as_f64().unwrap_or(0.0) as u64,
+            rate: boot::rate(&member(arguments, "rate")),
+        };
+        self.tell(Event::Play(torrent, Some(playback)));
         Ok(())
     }
 

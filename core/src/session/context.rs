@@ -10,8 +10,8 @@ use crate::event::{Action, Dial, Job, Offer, Report, Torrent};
 use crate::key::PeerId;
 use crate::map::{Map, Set};
 use crate::rng::Rng;
-use crate::swarm::limits::Usage;
 use crate::swarm::rate::Limiter;
+use crate::swarm::usage::Usage;
 use crate::time::Time;
 
 /// Bans that are kept; past it the oldest entries of the kind in key order make room.

@@ -81,7 +81,6 @@ impl Session {
     fn forward(&mut self, event: Event) {
         match event {
             Event::Pause(torrent, paused) => self.with(torrent, |swarm, cx| swarm.pause(cx, paused)),
-            #[cfg(feature = "native")]
             Event::LimitTorrent(torrent, up, down) => {
                 self.with(torrent, |swarm, cx| swarm.limits.set(up, down, cx.now))
             }

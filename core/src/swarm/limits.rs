@@ -1,29 +1,16 @@
-//! What a torrent may use, on its own and together with all others: rates, links, dials.
+//! The rates of a torrent, on its own and together with all others.
 //!
 //! Invariant: whatever passes is counted against the torrent's limit and against that of the session, and passes only if both allow it.
 
-use alloc::vec::Vec;
-
-use super::Swarm;
 use super::rate::Limiter;
-use super::reason::Reason;
 use crate::config::Config;
-use crate::event::Link;
 use crate::session::context::Context;
 use crate::time::Time;
 
-/// Links and dials under way.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
-    links: usize,
-    dials: usize,
-}
-
-/// The limits of one torrent, and what of the session's it uses.
+/// The limits of one torrent.
 pub(crate) struct Limits {
     up: Limiter,
     down: Limiter,
-    counted: Usage,
 }
 
 impl Limits {
@@ -31,7 +18,6 @@ impl Limits {
         Self {
             up: Limiter::new(config.torrent_up),
             down: Limiter::new(config.torrent_down),
-            counted: Usage::default(),
         }
     }
 
@@ -71,48 +57,5 @@ impl Limits {
     pub(super) fn asked(&mut self, cx: &mut Context, bytes: u64) {
         cx.down.spend(bytes, cx.now);
         self.down.spend(bytes, cx.now);
-    }
-}
-
-impl Swarm {
-    /// Brings what all torrents together use up to date.
-    pub(crate) fn count_usage(&mut self, cx: &mut Context) {
-        let before = self.limits.counted;
-        let now = Usage {
-            links: self.peers.len(),
-            dials: self.dialer.dialling(),
-        };
-        cx.usage.links = cx.usage.links - before.links + now.links;
-        cx.usage.dials = cx.usage.dials - before.dials + now.dials;
-        self.limits.counted = now;
-    }
-
-    /// How many links more this torrent may have.
-    pub(super) fn room(&self, cx: &Context) -> usize {
-        let own = cx.config.max_peers.saturating_sub(self.peers.len());
-        own.min(cx.config.max_links.saturating_sub(cx.usage.links))
-    }
-
-    /// How many addresses more may be dialled now.
-    pub(super) fn dials(&self, cx: &Context) -> usize {
-        let own = self.room(cx).saturating_sub(self.dialer.dialling());
-        let all = cx.config.max_links.saturating_sub(cx.usage.links + cx.usage.dials);
-        own.min(all).min(cx.config.half_open.saturating_sub(cx.usage.dials))
-    }
-}
-
-impl Swarm {
-    /// There is another list: who may not be talked to any more is let go, who may again is dialled.
-    pub(crate) fn refilter(&mut self, cx: &mut Context) {
-        let peers = self.peers.values();
-        let links: Vec<Link> = peers
-            .filter(|peer| peer.address.is_some_and(|address| cx.bans.filters(address)))
-            .map(|peer| peer.link)
-            .collect();
-        links
-            .into_iter()
-            .for_each(|link| self.close(cx, link, Reason::Filtered));
-        self.dialer.hurry(cx.now);
-        self.clock.wake(cx.now);
     }
 }

@@ -26,7 +26,6 @@ mod find;
 #[cfg(not(feature = "native"))]
 #[path = "no_find.rs"]
 mod find;
-#[cfg_attr(not(feature = "native"), path = "no_limits.rs")]
 pub(crate) mod limits;
 pub(crate) mod metadata;
 #[cfg_attr(not(feature = "native"), path = "no_native.rs")]
@@ -46,6 +45,8 @@ mod storage;
 mod super_seed;
 mod tick;
 mod upload;
+#[cfg_attr(not(feature = "native"), path = "no_usage.rs")]
+pub(crate) mod usage;
 pub(crate) mod web_seed;
 
 use alloc::sync::Arc;
@@ -74,6 +75,7 @@ use rate::{Meter, QUICK};
 use reason::Reason;
 use super_seed::SuperSeed;
 use tick::Clock;
+use usage::Usage;
 use web_seed::WebSeeds;
 use window::{Playback, Window};
 
@@ -101,6 +103,7 @@ pub(crate) struct Swarm {
     pub(crate) sent_cached: u64,
     pub(crate) rates: Rates,
     pub(crate) limits: Limits,
+    usage: Usage,
     clock: Clock,
 }
 
@@ -149,6 +152,7 @@ impl Swarm {
                 up: Meter::new(QUICK),
             },
             limits: Limits::new(&cx.config),
+            usage: Usage::default(),
             clock: Clock::new(cx.now),
         };
         swarm.announce_both(cx);
