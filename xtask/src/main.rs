@@ -12,6 +12,7 @@ mod fuzz;
 mod module;
 mod names;
 mod no_std;
+mod npm;
 mod order;
 mod pack;
 mod place;
@@ -31,6 +32,7 @@ cargo xtask COMMAND
   run     build the page and the relay, start both with a second native peer, print the address to open
   test    install what the tests need, run all of them, end with the count
   wasm    build the browser's engine into www/pkg and pack the page, print its size
+  package build the npm package of the engine into target/npm
   bench   measure the paths through tab and relay, print the table
   fuzz    let every fuzz target run for a minute, or the seconds that are named (needs cargo-fuzz)
 ";
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         "run" => demo::run(&console, &rest),
         "test" => suites::run(&console, &rest),
         "wasm" => wasm::build(&console).and_then(|built| size::show(&console, &built)),
+        "package" => wasm::build(&console).and_then(|_| npm::build(&console)),
         "bench" => bench::run(&console, &rest),
         "fuzz" => fuzz::run(&console, &rest),
         "" | "help" | "-h" | "--help" => {

@@ -97,7 +97,8 @@ fn newest(folder: &Path, except: &Path) -> Option<SystemTime> {
     paths.filter(|path| path != except).filter_map(|path| of(&path)).max()
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
+/// Copies a file, or a folder with everything in it; the folders above are made.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{} to {}: {error}", from.display(), to.display());
     if from.is_dir() {
         return list(from)?

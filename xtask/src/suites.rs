@@ -8,7 +8,7 @@ use crate::command;
 use crate::console::Console;
 use crate::tally::Tally;
 use crate::toolchain::Compiler;
-use crate::{dependencies, no_std, place, setup, size, wasm};
+use crate::{dependencies, no_std, npm, place, setup, size, wasm};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -90,6 +90,12 @@ impl Run<'_> {
             Ok(Tally::PASSED)
         });
         let built = built?;
+        self.step("npm package", |console| {
+            if !place::packed().is_dir() {
+                return Ok(skipped(console, "the page could not be packed"));
+            }
+            npm::build(console).map(|()| Tally::PASSED)
+        });
         self.step("size of scripts and wasm", |console| {
             if let Some(why) = built.large {
                 return Ok(skipped(console, why));

@@ -36,6 +36,7 @@ const TOOLS = {
   page: [() => existsSync(join(ROOT, 'www/pkg/tombolo_web_bg.wasm')), 'cargo xtask wasm'],
   chromium: [() => existsSync(CHROMIUM) && existsSync(join(ROOT, 'tests/browser/node_modules/playwright-core')),
     'apt-get install chromium, npm ci in tests/browser'],
+  npm: [() => which('npm') && existsSync(join(ROOT, 'tests/browser/node_modules/.bin/tsc')), 'npm ci in tests/browser'],
   webtorrent: [() => existsSync(join(ROOT, 'tests/browser/node_modules/webtorrent/dist/webtorrent.min.js')), 'npm ci in tests/browser'],
   transmission: [() => which('transmission-daemon') && which('transmission-create') && which('transmission-remote'),
     'apt-get install transmission-daemon transmission-cli'],
