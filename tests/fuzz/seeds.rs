@@ -38,7 +38,7 @@ pub(crate) fn filter() -> Inputs {
     ])
 }
 
-/// What names other peers: PEX, holepunch, local discovery.
+/// What names other peers: PEX, holepunch, introductions, local discovery.
 pub(crate) fn finding() -> Inputs {
     let mut inputs = texts(&[
         "d5:added12:abcdefghijkl7:added.f2:\u{10}\u{2}6:added618:abcdefghijklmnopqr8:added6.f1:x7:dropped6:abcdef8:dropped60:e",
@@ -47,6 +47,8 @@ pub(crate) fn finding() -> Inputs {
     ]);
     inputs.push(vec![0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0]);
     inputs.push([&[2, 1][..], &[9; 18], &[0, 0, 0, 3]].concat());
+    inputs.push([&[0][..], &[7; 20], &[1], &[8; 20], &[0]].concat());
+    inputs.push([&[2][..], &[7; 20], &[9; 20], b"v=0"].concat());
     inputs
 }
 

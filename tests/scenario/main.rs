@@ -10,6 +10,7 @@ mod endgame;
 mod extended;
 mod fast;
 mod hostile;
+mod introductions;
 mod limits;
 mod links;
 mod lookup;

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tombolo_core::door::Greeting;
-use tombolo_core::event::{Action, Dial, Event, Job, Link, Opened, Origin, Refused, Report, Torrent, Transport};
+use tombolo_core::event::{Action, Dial, Event, Job, Link, Offer, Opened, Origin, Refused, Report, Torrent, Transport};
 use tombolo_core::key::{InfoHashes, SwarmKey};
 use tombolo_core::rng::Rng;
 use tombolo_core::time::{Span, Time};
@@ -75,6 +75,8 @@ pub struct Sim {
     /// Who was asked, by whom and for what.
     streams: BTreeMap<(Id, Job), usize>,
     links: u64,
+    /// Descriptions of WebRTC connections, by number: whose each is, and what it answers.
+    descriptions: Vec<(Id, Offer, Option<usize>)>,
     seed: u64,
     rng: Rng,
 }
@@ -92,6 +94,7 @@ impl Sim {
             servers: Vec::new(),
             streams: BTreeMap::new(),
             links: 0,
+            descriptions: Vec::new(),
             seed,
             rng,
         }
@@ -334,6 +337,9 @@ impl Sim {
                     self.servers[server].busy = self.now;
                 }
             }
+            Action::MakeOffer(offer, _) => self.describe(id, offer, None),
+            Action::Answer(offer, _, theirs) => self.describe(id, offer, theirs.parse().ok()),
+            Action::Accept(offer, theirs) => self.negotiated((id, offer), &theirs),
             Action::Report(_, report) => self.nodes[id.0].report(self.now, report),
             other => {
                 if let Some(event) = self.nodes[id.0].store(other) {
@@ -341,6 +347,33 @@ impl Sim {
                 }
             }
         }
+    }
+
+    /// Describes a node's end of a WebRTC connection: by a number.
+    fn describe(&mut self, id: Id, offer: Offer, answers: Option<usize>) {
+        let number = self.descriptions.len().to_string();
+        self.descriptions.push((id, offer, answers));
+        let described = Event::Described(offer, number);
+        self.nodes[id.0].session.handle(self.now, described);
+    }
+
+    /// An offer of a node is answered: both ends have a link, if the other is still there.
+    fn negotiated(&mut self, (id, offer): (Id, Offer), answer: &str) {
+        let described = |number: usize| self.descriptions.get(number).copied();
+        let answer = answer.parse().ok().and_then(described);
+        let Some((far, theirs, Some(of))) = answer.filter(|(far, ..)| self.nodes[far.0].online) else {
+            return;
+        };
+        assert_eq!(
+            described(of).map(|(id, offer, _)| (id, offer)),
+            Some((id, offer)),
+            "the answer is to another offer"
+        );
+        let (near_link, far_link) = (self.new_link(), self.new_link());
+        self.nodes[id.0].ends.insert(near_link, (far, far_link));
+        self.nodes[far.0].ends.insert(far_link, (id, near_link));
+        self.open(far, far_link, id, (Origin::Offered(theirs), self.nodes[id.0].address));
+        self.open(id, near_link, far, (Origin::Offered(offer), self.nodes[far.0].address));
     }
 
     /// Has a server answer.

@@ -7,12 +7,14 @@ use alloc::vec::Vec;
 use super::Swarm;
 use crate::event::{Action, Offer, Report};
 use crate::gather::Gather;
+use crate::key::PeerId;
 use crate::session::context::Context;
 use crate::status::TrackerState;
 use crate::tracker::announcer::Face;
-use crate::tracker::offers::{OFFERS, Theirs};
+use crate::tracker::offers::{OFFERS, Theirs, Via, Way};
 use crate::tracker::query::{AnnounceEvent, AnnounceReply, AnnounceRequest, Failure};
 use crate::tracker::ws::{self, OfferId, Reply, Request, Sdp, Signal};
+use crate::wire::introduction::{Note, Step};
 
 /// Peers that we ask a tracker for.
 const NUMWANT: u32 = 50;
@@ -86,13 +88,18 @@ impl Swarm {
             0
         };
         for _ in 0..count {
-            let offer = cx.offer(self.torrent);
-            let mut id = [0; 20];
-            cx.rng.fill(&mut id);
-            self.announcer.offers.make(offer, at, OfferId(id), cx.now);
-            cx.act(Action::MakeOffer(offer, self.torrent));
+            self.make_offer(cx, Way::Tracker(at));
         }
         self.send_offers(cx, at);
+    }
+
+    /// Has an offer made that goes this way.
+    pub(super) fn make_offer(&mut self, cx: &mut Context, way: Way) {
+        let offer = cx.offer(self.torrent);
+        let mut id = [0; 20];
+        cx.rng.fill(&mut id);
+        self.announcer.offers.make(offer, way, OfferId(id), cx.now);
+        cx.act(Action::MakeOffer(offer, self.torrent));
     }
 
     /// Sends an announce to a web tracker once its offers are made.
@@ -105,7 +112,7 @@ impl Swarm {
         if !waits || !self.announcer.offers.is_ready(at) {
             return;
         }
-        let offers = self.announcer.offers.send(at, cx.now);
+        let offers = self.announcer.offers.send(Way::Tracker(at), cx.now);
         let offers: Vec<ws::Offer<'_>> = offers
             .iter()
             .map(|(id, sdp)| ws::Offer {
@@ -123,23 +130,28 @@ impl Swarm {
 
     /// The shell made an offer or an answer.
     pub(crate) fn described(&mut self, cx: &mut Context, offer: Offer, sdp: String) {
-        if let Some(theirs) = self.announcer.offers.theirs(offer).cloned() {
-            let signal = Signal {
-                swarm: theirs.swarm,
-                from: cx.config.peer_id,
-                offer: theirs.id,
-                sdp: Sdp::new(&sdp),
+        let Some(theirs) = self.announcer.offers.theirs(offer).cloned() else {
+            return match self.announcer.offers.made(offer, sdp) {
+                Some(Way::Tracker(at)) => self.send_offers(cx, at),
+                Some(way @ Way::Peer(peer)) => self.send_introduced(cx, way, peer),
+                None => {}
             };
-            cx.send_text(
-                &theirs.url,
-                Request::Answer {
-                    to: theirs.peer,
-                    signal,
-                }
-                .encode(),
-            );
-        } else if let Some(at) = self.announcer.offers.made(offer, sdp) {
-            self.send_offers(cx, at);
+        };
+        match theirs.via {
+            Via::Tracker(url) => {
+                let signal = Signal {
+                    swarm: theirs.swarm,
+                    from: cx.config.peer_id,
+                    offer: theirs.id,
+                    sdp: Sdp::new(&sdp),
+                };
+                let to = theirs.peer;
+                cx.send_text(&url, Request::Answer { to, signal }.encode());
+            }
+            Via::Link(link) => {
+                let (peer, offer) = (theirs.peer, theirs.id);
+                self.send_note(link, Step::AnswerFor, Note { peer, offer, sdp });
+            }
         }
     }
 
@@ -163,36 +175,44 @@ impl Swarm {
                     self.tracker_failed(cx, at, &refusal);
                 }
             }
-            Reply::Offer(signal) => self.on_offer(cx, url, &signal),
-            Reply::Answer(signal) => {
-                if let Some(offer) = self.announcer.offers.answered(signal.offer, signal.from, cx.now) {
-                    cx.act(Action::Accept(offer, signal.sdp.text()));
-                }
+            Reply::Offer(signal) => {
+                let theirs = Theirs {
+                    via: Via::Tracker(url.to_string()),
+                    swarm: signal.swarm,
+                    peer: signal.from,
+                    id: signal.offer,
+                };
+                self.on_offer(cx, theirs, signal.sdp.text());
             }
+            Reply::Answer(signal) => self.on_answer(cx, (signal.offer, signal.from), signal.sdp.text()),
             Reply::Scraped(_) | Reply::Unknown => {}
         }
     }
 
-    fn on_offer(&mut self, cx: &mut Context, url: &str, signal: &Signal<'_>) {
-        let known = self.peers.values().any(|peer| peer.id == signal.from)
-            || self.announcer.offers.negotiates_with(signal.from);
+    /// A peer offers a connection.
+    pub(super) fn on_offer(&mut self, cx: &mut Context, theirs: Theirs, sdp: String) {
+        let from = theirs.peer;
+        let known = self.is_linked_with(from) || self.announcer.offers.negotiates_with(from);
         let full = self.room(cx) == 0;
-        let unwanted = self.paused
-            || !cx.config.offers
-            || signal.from == cx.config.peer_id
-            || cx.bans.bans_peer(signal.from, None);
+        let unwanted = self.paused || !cx.config.offers || from == cx.config.peer_id || cx.bans.bans_peer(from, None);
         if known || full || unwanted {
             return;
         }
         let offer = cx.offer(self.torrent);
-        let theirs = Theirs {
-            url: url.to_string(),
-            swarm: signal.swarm,
-            peer: signal.from,
-            id: signal.offer,
-        };
         self.announcer.offers.answer(offer, theirs);
-        cx.act(Action::Answer(offer, self.torrent, signal.sdp.text()));
+        cx.act(Action::Answer(offer, self.torrent, sdp));
+    }
+
+    /// A peer answers an offer of ours.
+    pub(super) fn on_answer(&mut self, cx: &mut Context, (id, from): (OfferId, PeerId), sdp: String) {
+        if let Some(offer) = self.announcer.offers.answered(id, from, cx.now) {
+            cx.act(Action::Accept(offer, sdp));
+        }
+    }
+
+    /// Whether there is a link with that peer.
+    pub(super) fn is_linked_with(&self, id: PeerId) -> bool {
+        self.peers.values().any(|peer| peer.id == id)
     }
 
     /// The WebSocket to the tracker at `url` closed.

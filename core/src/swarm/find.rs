@@ -91,11 +91,6 @@ impl Finder {
 }
 
 impl Swarm {
-    /// Whether only trackers may be asked for its peers.
-    pub(super) fn is_private(&self) -> bool {
-        self.content.as_ref().is_some_and(|content| content.metainfo.private)
-    }
-
     /// Looks for peers if it is time to.
     pub(super) fn find(&mut self, cx: &mut Context) {
         if self.finder.next > cx.now || self.paused {

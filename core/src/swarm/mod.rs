@@ -26,6 +26,7 @@ mod find;
 #[cfg(not(feature = "native"))]
 #[path = "no_find.rs"]
 mod find;
+mod introduce;
 pub(crate) mod limits;
 pub(crate) mod metadata;
 #[cfg_attr(not(feature = "native"), path = "no_native.rs")]
@@ -68,6 +69,7 @@ use crate::tracker::announcer::Announcer;
 use content::Content;
 use dialer::Dialer;
 use find::Finder;
+use introduce::Introductions;
 use limits::Limits;
 use metadata::MetadataFetch;
 use peer::Peer;
@@ -96,6 +98,7 @@ pub(crate) struct Swarm {
     pub(crate) dialer: Dialer,
     pub(crate) announcer: Announcer,
     finder: Finder,
+    introductions: Introductions,
     pub(crate) web_seeds: WebSeeds,
     super_seed: SuperSeed,
     pub(crate) received: Traffic,
@@ -142,6 +145,7 @@ impl Swarm {
             dialer: Dialer::default(),
             announcer: Announcer::new(tiers, cx),
             finder: Finder::new(&cx.config, cx.now),
+            introductions: Introductions::default(),
             web_seeds,
             super_seed: SuperSeed::new(cx.config.super_seed),
             received: Traffic::default(),
@@ -304,6 +308,7 @@ impl Swarm {
         self.count_usage(cx);
         self.slots[peer.slot as usize] = None;
         self.metadata.give_up_on(link);
+        self.lose_introducer(link);
         self.dialer.unlink(link, peer.received + peer.sent > 0, cx.now);
         if let Some(content) = &mut self.content {
             if let Some(pieces) = peer.pieces() {
@@ -421,6 +426,11 @@ impl Swarm {
         }
         self.count_usage(cx);
         self.clock.wake(cx.now);
+    }
+
+    /// Whether only trackers may be asked for its peers.
+    pub(super) fn is_private(&self) -> bool {
+        self.content.as_ref().is_some_and(|content| content.metainfo.private)
     }
 
     /// Marks a peer to be looked at again.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::assembly::Source;
 use super::depth::Depth;
 use super::find::Acquaintance;
+use super::introduce::Circle;
 use super::proofs::HashAsked;
 use super::rate::{Meter, STEADY};
 use super::reason::Reason;
@@ -113,6 +114,7 @@ pub(crate) struct Peer {
     pub(crate) client: String,
     #[cfg_attr(not(feature = "native"), expect(dead_code, reason = "a tab exchanges no addresses"))]
     pub(super) acquaintance: Acquaintance,
+    pub(super) circle: Circle,
     pub(crate) has: Has,
     pub(crate) ours: Side,
     pub(crate) theirs: Side,
@@ -182,6 +184,7 @@ impl Peer {
             told_upload_only: false,
             client: client_name(opened.greeting.peer_id),
             acquaintance: Acquaintance::default(),
+            circle: Circle::default(),
             has: Has::Unread {
                 all: None,
                 haves: Vec::new(),

@@ -60,6 +60,7 @@ impl Swarm {
         };
         let mut ids = Ids::ours(&EXTENSIONS);
         self.add_native_ids(&cx.config, peer, &mut ids);
+        self.add_introduction_id(peer, &mut ids);
         let hello = ExtendedHandshake {
             ids,
             client: Some(cx.config.client.clone()),

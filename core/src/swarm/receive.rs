@@ -196,6 +196,7 @@ impl Swarm {
                 }
                 Ok(())
             }
+            Some(Extension::Introduction) => self.on_introduction(cx, link, payload),
             Some(extension) => self.on_native(cx, link, extension, payload),
             None => Ok(()),
         }

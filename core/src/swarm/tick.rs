@@ -83,6 +83,7 @@ impl Swarm {
             self.admit_waiting(cx);
         }
         self.dial(cx);
+        self.seek_introductions(cx);
         self.touch_where(|peer| peer.hungry || peer.has_output());
     }
 
@@ -100,6 +101,7 @@ impl Swarm {
                 peer.send(&Message::KeepAlive);
             }
             self.exchange(cx, link);
+            self.tell_circle(cx, link);
             let Some(peer) = self.peers.get_mut(&link) else {
                 continue;
             };

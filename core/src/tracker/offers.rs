@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::ws::OfferId;
-use crate::event::Offer;
+use crate::event::{Link, Offer};
 use crate::gather::Gather;
 use crate::key::{PeerId, SwarmKey};
 use crate::map::Map;
@@ -26,10 +26,36 @@ pub(crate) struct Offers {
     theirs: Map<Offer, Theirs>,
 }
 
+/// Where an offer of ours goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To a tracker, for whomever it chooses.
+    Tracker(usize),
+    /// To this peer, by a linked one that knows it.
+    Peer(PeerId),
+}
+
+impl Way {
+    fn tracker(self) -> Option<usize> {
+        match self {
+            Self::Tracker(at) => Some(at),
+            Self::Peer(_) => None,
+        }
+    }
+}
+
+/// Where an offer of another peer came from, and its answer goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Via {
+    /// The tracker at this address.
+    Tracker(String),
+    /// A linked peer that introduces us.
+    Link(Link),
+}
+
 #[derive(Debug)]
 struct Ours {
-    /// The tracker it is for.
-    tracker: usize,
+    way: Way,
     id: OfferId,
     sdp: Option<String>,
     sent: bool,
@@ -41,8 +67,7 @@ struct Ours {
 /// An offer of another peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Theirs {
-    /// The tracker it came by.
-    pub(crate) url: String,
+    pub(crate) via: Via,
     /// The swarm it named.
     pub(crate) swarm: SwarmKey,
     pub(crate) peer: PeerId,
@@ -50,12 +75,12 @@ pub(crate) struct Theirs {
 }
 
 impl Offers {
-    /// An offer for an announce to `tracker` is being made.
-    pub(crate) fn make(&mut self, offer: Offer, tracker: usize, id: OfferId, now: Time) {
+    /// An offer that goes this way is being made.
+    pub(crate) fn make(&mut self, offer: Offer, way: Way, id: OfferId, now: Time) {
         self.ours.insert(
             offer,
             Ours {
-                tracker,
+                way,
                 id,
                 sdp: None,
                 sent: false,
@@ -65,11 +90,11 @@ impl Offers {
         );
     }
 
-    /// An offer of ours was made; the tracker that it is for.
-    pub(crate) fn made(&mut self, offer: Offer, sdp: String) -> Option<usize> {
+    /// An offer of ours was made; the way that it goes.
+    pub(crate) fn made(&mut self, offer: Offer, sdp: String) -> Option<Way> {
         let ours = self.ours.get_mut(&offer)?;
         ours.sdp = Some(sdp);
-        Some(ours.tracker)
+        Some(ours.way)
     }
 
     /// Whether no offer for a tracker is still being made.
@@ -77,12 +102,12 @@ impl Offers {
         !self
             .ours
             .values()
-            .any(|ours| ours.tracker == tracker && ours.sdp.is_none())
+            .any(|ours| ours.way == Way::Tracker(tracker) && ours.sdp.is_none())
     }
 
-    /// The offers that are ready for a tracker; they count as sent.
-    pub(crate) fn send(&mut self, tracker: usize, now: Time) -> Vec<(OfferId, String)> {
-        let ready = |ours: &&mut Ours| ours.tracker == tracker && !ours.sent && ours.sdp.is_some();
+    /// The offers that are ready to go this way; they count as sent.
+    pub(crate) fn send(&mut self, way: Way, now: Time) -> Vec<(OfferId, String)> {
+        let ready = |ours: &&mut Ours| ours.way == way && !ours.sent && ours.sdp.is_some();
         let send = |ours: &mut Ours| {
             ours.sent = true;
             ours.until = now + WAITING;
@@ -93,7 +118,10 @@ impl Offers {
 
     /// An offer of ours was answered by `peer`: which it is, if we wait for that.
     pub(crate) fn answered(&mut self, id: OfferId, peer: PeerId, now: Time) -> Option<Offer> {
-        let waits = |(_, ours): &(&Offer, &mut Ours)| ours.id == id && ours.sent && ours.peer.is_none();
+        let waits = |(_, ours): &(&Offer, &mut Ours)| {
+            let meant = matches!(ours.way, Way::Tracker(_)) || ours.way == Way::Peer(peer);
+            meant && ours.id == id && ours.sent && ours.peer.is_none()
+        };
         let (offer, ours) = self.ours.iter_mut().find(waits)?;
         ours.peer = Some(peer);
         ours.until = now + WAITING;
@@ -112,12 +140,19 @@ impl Offers {
 
     /// The tracker that an offer of ours is for.
     pub(crate) fn tracker_of(&self, offer: Offer) -> Option<usize> {
-        self.ours.get(&offer).map(|ours| ours.tracker)
+        self.ours.get(&offer).and_then(|ours| ours.way.tracker())
     }
 
     /// Whether a connection to that peer is being negotiated.
     pub(crate) fn negotiates_with(&self, peer: PeerId) -> bool {
-        self.theirs.values().any(|theirs| theirs.peer == peer) || self.ours.values().any(|ours| ours.peer == Some(peer))
+        let ours = |ours: &Ours| ours.peer == Some(peer) || ours.way == Way::Peer(peer);
+        self.theirs.values().any(|theirs| theirs.peer == peer) || self.ours.values().any(ours)
+    }
+
+    /// How many offers of ours go by linked peers.
+    pub(crate) fn introduced(&self) -> usize {
+        let by_peer = |ours: &&Ours| matches!(ours.way, Way::Peer(_));
+        self.ours.values().filter(by_peer).count()
     }
 
     /// How many connections are being negotiated, or may come to be.
@@ -131,7 +166,7 @@ impl Offers {
         self.ours
             .remove(&offer)
             .filter(|ours| ours.sdp.is_none())
-            .map(|ours| ours.tracker)
+            .and_then(|ours| ours.way.tracker())
     }
 
     /// Takes out what took too long: the offers to withdraw, and the trackers whose announces waited for them.

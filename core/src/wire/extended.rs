@@ -19,6 +19,8 @@ pub enum Extension {
     PeerExchange = 3,
     /// Holepunch (BEP 55).
     Holepunch = 4,
+    /// Introductions of peers that only WebRTC reaches; our own.
+    Introduction = 5,
 }
 
 /// The ids by which a peer wants to be sent the extensions.
@@ -61,7 +63,13 @@ const MAX_CLIENT: usize = 64;
 
 impl Extension {
     /// Every extension we know.
-    pub const ALL: [Self; 4] = [Self::Metadata, Self::DontHave, Self::PeerExchange, Self::Holepunch];
+    pub const ALL: [Self; 5] = [
+        Self::Metadata,
+        Self::DontHave,
+        Self::PeerExchange,
+        Self::Holepunch,
+        Self::Introduction,
+    ];
 
     /// The name by which handshakes map it.
     pub const fn name(self) -> &'static str {
@@ -70,6 +78,7 @@ impl Extension {
             Self::DontHave => "lt_donthave",
             Self::PeerExchange => "ut_pex",
             Self::Holepunch => "ut_holepunch",
+            Self::Introduction => "tombolo_introduce",
         }
     }
 

@@ -10,6 +10,7 @@ pub mod handshake;
 pub mod hashes;
 #[cfg(feature = "native")]
 pub mod holepunch;
+pub mod introduction;
 pub mod message;
 pub mod metadata;
 #[cfg(feature = "native")]
