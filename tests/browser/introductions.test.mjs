@@ -13,23 +13,23 @@ test('tabs meet through a tab, and need neither it nor a tracker from then on', 
   const relays = [await Relay.start(t, '--bridge', 'off'), await Relay.start(t, '--bridge', 'off')];
   const trackers = relays.map(({ tracker }) => ['tracker', tracker]);
   const chromium = await browser(t);
-  // The one in the middle is known to both trackers, each of the others to one.
-  const middle = await chromium.open(relays[0].page(['relay', 'off'], ...trackers));
-  await middle.share(file);
-  const { infoHash } = await middle.until('seeding', ({ t: { done } }) => done !== undefined);
-  const open = (at) => chromium.open(relays[at].page(['magnet', magnet(infoHash)], ['relay', 'off'], trackers[at]));
-  const first = await open(0);
-  await first.done();
-  // From the middle alone the last one would need an hour.
-  await middle.page.evaluate(() => window.tombolo.configure({ up: 4000 }));
-  const last = await open(1);
+  const seeding = await chromium.open(relays[0].page(['relay', 'off'], trackers[0]));
+  await seeding.share(file);
+  const { infoHash } = await seeding.until('seeding', ({ t: { done } }) => done !== undefined);
+  const open = (...trackers) => chromium.open(relays[0].page(['magnet', magnet(infoHash)], ['relay', 'off'], ...trackers));
+  // Who is in the middle is known to both trackers, each of the others to one; it would need an hour.
+  const middle = await open(...trackers);
+  await middle.until('listed', () => true);
+  await middle.page.evaluate(() => window.tombolo.torrents[0].limit({ down: 4000 }));
+  await middle.until('a peer', ({ peers }) => peers === 1);
+  const last = await open(trackers[1]);
   await last.until('two peers', ({ peers }) => peers === 2);
   for (const relay of relays) relay.kill();
   await middle.page.close();
   const probe = await last.done();
   assert.equal(await digest(await last.save(0)), await digest(file));
   assert.equal(probe.receivedFromRelay, 0);
-  assert.ok((await first.probe()).uploaded > 11 * MIB, 'it came from the other');
+  assert.ok((await seeding.probe()).uploaded > 11 * MIB, 'it came from who shares it');
   // The trackers are gone, and the browser says so.
   last.assertClean(/ERR_CONNECTION_REFUSED|WebSocket/);
 });
