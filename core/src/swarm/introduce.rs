@@ -6,13 +6,14 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::Swarm;
 use super::peer::Peer;
 use super::reason::Reason;
 use crate::event::Link;
 use crate::gather::Gather;
 use crate::key::PeerId;
-use crate::map::Map;
 use crate::session::context::Context;
 use crate::time::{Span, Time};
 use crate::tracker::offers::{Theirs, Via, Way};
@@ -37,12 +38,22 @@ const EARNED: Span = Span::from_secs(2);
 const MAX_KNOWN: usize = 200;
 
 /// Where one peer stands.
-#[derive(Default)]
 pub(crate) struct Circle {
-    told: Vec<Named>,
+    /// The list that it was told last, as it was sent.
+    told: Bytes,
     next: Time,
     /// Up to when what was passed on for it is paid: a bucket that time empties.
     paid: Time,
+}
+
+impl Default for Circle {
+    fn default() -> Self {
+        Self {
+            told: Introduction::Circle(Vec::new()).encode(),
+            next: Time::ZERO,
+            paid: Time::ZERO,
+        }
+    }
 }
 
 impl Circle {
@@ -60,9 +71,10 @@ impl Circle {
 
 /// Who can be met.
 #[derive(Default)]
-pub(crate) struct Introductions(Map<PeerId, Known>);
+pub(crate) struct Introductions(Vec<Known>);
 
 struct Known {
+    peer: PeerId,
     /// Who names it now, and introduces us.
     via: Vec<Link>,
     seed: bool,
@@ -72,28 +84,34 @@ struct Known {
 impl Introductions {
     /// `link` names these, and no others.
     fn learn(&mut self, link: Link, named: &[Named]) {
-        for known in self.0.values_mut() {
+        for known in &mut self.0 {
             known.via.retain(|one| *one != link);
         }
         for one in named {
-            if self.0.len() >= MAX_KNOWN && !self.0.contains_key(&one.peer) {
-                continue;
-            }
-            let known = self.0.get_or_insert_with(one.peer, || Known {
-                via: Vec::new(),
-                seed: one.seed,
-                next: Time::ZERO,
-            });
+            let at = match self.0.iter().position(|known| known.peer == one.peer) {
+                Some(at) => at,
+                None if self.0.len() >= MAX_KNOWN => continue,
+                None => {
+                    self.0.push(Known {
+                        peer: one.peer,
+                        via: Vec::new(),
+                        seed: false,
+                        next: Time::ZERO,
+                    });
+                    self.0.len() - 1
+                }
+            };
+            let known = &mut self.0[at];
+            known.seed = one.seed;
             if !known.via.contains(&link) {
                 known.via.push(link);
             }
-            known.seed = one.seed;
         }
     }
 
     /// Those nobody names any more are forgotten once they may be asked again.
     fn forget(&mut self, now: Time) {
-        self.0.retain(|_, known| !known.via.is_empty() || known.next > now);
+        self.0.retain(|known| !known.via.is_empty() || known.next > now);
     }
 }
 
@@ -135,12 +153,13 @@ impl Swarm {
             seed: other.is_seed(),
         };
         let circle: Vec<Named> = others.map(named).take(MAX_NAMED).gather();
-        let Some(peer) = self.peers.get_mut(&link).filter(|peer| peer.circle.told != circle) else {
+        let payload = Introduction::Circle(circle).encode();
+        let is_new = |peer: &&mut Peer| peer.circle.told != payload;
+        let Some(peer) = self.peers.get_mut(&link).filter(is_new) else {
             return;
         };
-        peer.circle.told.clone_from(&circle);
+        peer.circle.told = payload.clone();
         peer.circle.next = cx.now + INTERVAL;
-        let payload = Introduction::Circle(circle).encode();
         peer.send(&Message::Extended { id, payload });
         self.touch(link);
     }
@@ -206,12 +225,12 @@ impl Swarm {
         let seeding = self.content.as_ref().is_some_and(super::Content::is_seed);
         let mut taken = self.peers.len() + self.announcer.offers.introduced();
         let mut chosen = Vec::new();
-        for (peer, known) in self.introductions.0.iter_mut() {
-            let is_ours = !known.via.is_empty() && own < *peer && known.next <= cx.now && !(seeding && known.seed);
+        for known in &mut self.introductions.0 {
+            let is_ours = !known.via.is_empty() && own < known.peer && known.next <= cx.now && !(seeding && known.seed);
             if is_ours && taken < ENOUGH {
                 taken += 1;
                 known.next = cx.now + AGAIN;
-                chosen.push(*peer);
+                chosen.push(known.peer);
             }
         }
         for peer in chosen {
@@ -223,11 +242,8 @@ impl Swarm {
 
     /// An offer for a peer that can be met is ready.
     pub(super) fn send_introduced(&mut self, cx: &Context, way: Way, peer: PeerId) {
-        let link = self
-            .introductions
-            .0
-            .get(&peer)
-            .and_then(|known| known.via.first().copied());
+        let known = self.introductions.0.iter().find(|known| known.peer == peer);
+        let link = known.and_then(|known| known.via.first().copied());
         for (offer, sdp) in self.announcer.offers.send(way, cx.now) {
             // Where nobody knows the way any more the offer runs out by itself.
             if let Some(link) = link {
@@ -267,7 +283,7 @@ mod tests {
         introductions.learn(Link(2), &[named(2), named(3)]);
         introductions.learn(Link(1), &[]);
         introductions.forget(Time::ZERO);
-        let left: Vec<u8> = introductions.0.keys().map(|peer| peer.0[0]).gather();
+        let left: Vec<u8> = introductions.0.iter().map(|known| known.peer.0[0]).gather();
         assert_eq!(left, [2, 3], "whom only the first named is gone");
         let many: Vec<Named> = (0..=255).map(named).gather();
         introductions.learn(Link(3), &many);
