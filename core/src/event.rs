@@ -81,6 +81,8 @@ pub enum Mode {
     /// The selected pieces are wanted, and kept.
     #[default]
     Whole,
+    /// Nothing is wanted but what is played; storage keeps as much of it as it likes ([`Event::Lost`]).
+    Passing,
     /// Nothing is wanted but what peers ask for; pieces stay in a cache with a budget.
     Bridge {
         /// Fetch without being asked, as far as the cache goes.
@@ -188,6 +190,8 @@ pub enum Event {
     /// Storage has no room for pieces of a torrent and keeps them until it has (`true`), or has found it: [`Action::Store`] is
     /// answered late, not in vain. Until then nothing more is asked for.
     StorageFull(Torrent, bool),
+    /// Storage keeps a piece of a [`Mode::Passing`] torrent no longer.
+    Lost(Torrent, Piece),
     /// Answers [`Action::Load`].
     Loaded(Job, Result<Slices, StorageError>),
 

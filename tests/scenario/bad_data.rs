@@ -46,6 +46,28 @@ fn the_culprit_is_banned_and_the_download_completes() {
 }
 
 #[test]
+fn several_liars_are_banned_and_nobody_else() {
+    let content = Content::single(120 * 65_536, 65_536);
+    for seed in 0..8 {
+        let mut sim = Sim::new(seed);
+        let honest = || Setup::seed(&content).up(400_000);
+        let setups = [
+            honest().corrupt(),
+            honest(),
+            honest().corrupt(),
+            honest(),
+            honest().corrupt(),
+        ];
+        let seeds = setups.map(|setup| sim.add(setup));
+        let leech = sim.add(Setup::leech(&content));
+        seeds.into_iter().for_each(|seed| sim.introduce(leech, seed));
+        let completes = sim.run_until(Span::from_secs(300), |sim| sim.node(leech).is_complete());
+        assert!(completes, "{:?}", sim.status(leech));
+        assert_eq!(sim.node(leech).bans(), 3);
+    }
+}
+
+#[test]
 fn an_innocent_peer_is_not_banned_when_blocks_of_one_piece_came_from_many() {
     // One piece of sixteen blocks: every peer has a share in it.
     let content = Content::single(16 * 16_384, 16 * 16_384);

@@ -33,6 +33,36 @@ fn upload() {
 }
 
 #[test]
+fn where_nothing_may_be_sent_nobody_is_led_to_hope() {
+    let content = Content::single(20 * 65_536, 65_536);
+    let mut sim = Sim::new(1);
+    let mut seed = Setup::seed(&content);
+    seed.config.up = Some(0);
+    let seed = sim.add(seed);
+    let leech = sim.add(Setup::leech(&content));
+    sim.introduce(leech, seed);
+    sim.run_for(Span::from_secs(60));
+    let now = sim.now;
+    let peers = sim.node(leech).session.peers(now, TORRENT);
+    assert!(peers.iter().all(|peer| peer.interested && !peer.unchoked), "{peers:?}");
+    assert_eq!((peers.len(), sim.status(seed).sent.total()), (1, 0));
+    sim.tell(seed, Event::Limit(None, None));
+    assert!(sim.run_until(Span::from_secs(60), |sim| sim.node(leech).is_complete()));
+    // And back: what was allowed before is over with the next round.
+    sim.tell(seed, Event::Limit(Some(0), None));
+    sim.run_for(Span::from_secs(11));
+    assert_eq!(
+        sim.node(seed)
+            .session
+            .peers(now, TORRENT)
+            .iter()
+            .filter(|peer| peer.peer_unchoked)
+            .count(),
+        0
+    );
+}
+
+#[test]
 fn download() {
     let rate = rate(None, Some(500_000));
     assert!((475_000..=525_000).contains(&rate), "{rate} bytes a second");

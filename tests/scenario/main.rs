@@ -21,6 +21,7 @@ mod rarest_first;
 mod selection;
 mod snub;
 mod storage;
+mod streaming;
 mod super_seed;
 mod trackers;
 mod upload_only;

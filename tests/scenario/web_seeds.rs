@@ -236,6 +236,7 @@ fn a_seek_ends_what_is_no_longer_wanted_first() {
         file: 0..400 * PIECE as u64,
         position: byte as u64,
         rate: Some(300_000),
+        buffered: Span::ZERO,
     };
     sim.tell(leech, Event::Play(TORRENT, Some(play(0))));
     sim.run_for(Span::from_secs(5));

@@ -79,6 +79,12 @@ impl Setup {
         setup
     }
 
+    /// How it holds the torrent.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
     /// It fetches what it bridges without being asked.
     pub fn prefetching(mut self) -> Self {
         self.mode = Mode::Bridge { prefetch: true };

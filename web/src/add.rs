@@ -20,7 +20,7 @@ use crate::entry::Entry;
 use crate::keep::{METAINFO, plan_of};
 use crate::platform::{Request, member, text_member};
 use crate::refusal::Refusal;
-use crate::storage::Blobs;
+use crate::storage::{Blobs, LEAST_CACHE, LIMIT};
 use crate::task::spawn;
 use crate::timeline::Moment;
 use crate::trackers::{self, Choice};
@@ -54,6 +54,8 @@ pub(crate) async fn add(arguments: &JsValue) -> Result<Torrent, Refusal> {
         let mut entry = Entry::new(torrent, String::new(), at);
         entry.hashes = Some(named.hashes());
         entry.named = member(&options, "named").is_truthy();
+        entry.paused = member(&options, "paused").is_truthy();
+        entry.passing = passing(&options);
         entry.relay.off = text_member(&options, "relay").as_deref() == Some("off");
         entry.trackers = Some(texts(&member(&options, "trackers"))).filter(|urls| !urls.is_empty());
         match &named {
@@ -107,19 +109,14 @@ async fn understand(source: &JsValue) -> Result<Named, Refusal> {
 async fn begin(torrent: Torrent) {
     let asked = turn(|core| {
         let entry = core.torrents.get(&torrent)?;
-        let needs_folder = entry.blobs.is_none();
-        Some((
-            core.host.clone(),
-            hex(&entry.swarm().0),
-            core.boot.tab.clone(),
-            needs_folder,
-        ))
+        let needs_folder = entry.blobs.is_none() && entry.passing.is_none();
+        Some((core.host.clone(), hex(&entry.swarm().0), needs_folder))
     });
-    let Some((host, hash, tab, needs_folder)) = asked else {
+    let Some((host, hash, needs_folder)) = asked else {
         return;
     };
     let claim = if needs_folder {
-        host.folder(&hash, &tab).await
+        host.folder(&hash, torrent.0).await
     } else {
         None
     };
@@ -334,12 +331,26 @@ impl Core {
         let add = Add {
             torrent,
             source,
-            mode: Mode::Whole,
+            mode: if entry.passing.is_some() {
+                Mode::Passing
+            } else {
+                Mode::Whole
+            },
             trackers: Some(trackers),
             peers: Vec::new(),
             priorities: entry.priorities.clone(),
         };
+        let (paused, followed) = (entry.paused, std::mem::take(&mut entry.follows));
+        if followed {
+            entry.relay.off = false;
+        }
         self.tell(Event::Add(Box::new(add)));
+        if paused {
+            self.tell(Event::Pause(torrent, true));
+        } else if followed {
+            self.join_relay(torrent);
+        }
+        self.remember(torrent);
         self.greet_relay(torrent);
     }
 }
@@ -349,6 +360,13 @@ pub(crate) fn release(claim: &JsValue) {
     if let Ok(release) = member(claim, "release").dyn_into::<js_sys::Function>() {
         let _ = release.call0(claim);
     }
+}
+
+/// How many bytes are kept of a torrent that is only to be played; `None` of one that is to be kept.
+fn passing(options: &JsValue) -> Option<u64> {
+    let passes = member(options, "keep").as_bool() == Some(false);
+    let cache = member(options, "cache").as_f64().map_or(LIMIT, |cache| cache as u64);
+    passes.then(|| cache.clamp(LEAST_CACHE, LIMIT))
 }
 
 /// When the page asked, by the worker's clock.

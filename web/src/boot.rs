@@ -17,8 +17,6 @@ pub(crate) struct Boot {
     pub(crate) worker_origin: f64,
     /// Whether the page can make peer connections.
     pub(crate) webrtc: bool,
-    /// The tab's name, which a reload does not change.
-    pub(crate) tab: String,
     /// Trackers instead of all others, if any are named.
     pub(crate) trackers: Vec<String>,
     /// `off`, or a relay's address; the page's own origin if `None`.
@@ -41,7 +39,6 @@ impl Boot {
             time_origin: member(boot, "timeOrigin").as_f64().unwrap_or(0.0),
             worker_origin: platform::time_origin(),
             webrtc: member(boot, "webrtc").is_truthy(),
-            tab: text_member(boot, "tab").unwrap_or_default(),
             trackers: texts(&member(boot, "trackers")),
             relay: text_member(boot, "relay"),
             peers: texts(&member(boot, "peers")),

@@ -5,12 +5,14 @@ use tombolo_core::event::{Event, Torrent};
 use tombolo_core::gather::Gather;
 use tombolo_core::swarm::Priority;
 use tombolo_core::swarm::window::Playback;
+use tombolo_core::time::Span;
 use wasm_bindgen::prelude::*;
 
 use crate::add;
 use crate::boot;
 use crate::create;
 use crate::engine::{Core, turn};
+use crate::keep::REMEMBERED;
 use crate::platform::{Host, member, message, text_member};
 use crate::refusal::Refusal;
 use crate::snapshot::priority_of;
@@ -25,7 +27,8 @@ pub(crate) async fn run(name: String, arguments: JsValue) -> Result<JsValue, Ref
         "fetchseed" => return Ok(number(add::fetch_and_seed(&arguments))),
         "configure" => {
             let (up, down) = rates(&arguments);
-            turn(|core| core.tell(Event::Limit(up, down)));
+            let shares = member(&arguments, "share").as_bool() != Some(false);
+            turn(|core| core.tell(Event::Limit(if shares { up } else { Some(0) }, down)));
             return Ok(JsValue::UNDEFINED);
         }
         "reconnect" => {
@@ -55,6 +58,9 @@ pub(crate) async fn run(name: String, arguments: JsValue) -> Result<JsValue, Ref
         "pause" => turn(|core| core.pause(torrent, true)),
         "resume" => turn(|core| core.pause(torrent, false)),
         "unrelay" => turn(|core| core.leave_relay(torrent)),
+        "pace" => turn(|core| core.pace(torrent, file_index(&arguments), &arguments)),
+        "follow" => turn(|core| core.follow(torrent)),
+        "show" => turn(|core| core.show_anew(torrent)),
         "announce" => turn(|core| core.announce_now(torrent)),
         _ => return Err(Refusal::new("engine", format!("There is no command {name}."))),
     }
@@ -124,6 +130,7 @@ impl Core {
             file: file.offset..file.offset + file.length,
             position: member(arguments, "start").as_f64().unwrap_or(0.0) as u64,
             rate: boot::rate(&member(arguments, "rate")),
+            buffered: Span::ZERO,
         };
         self.tell(Event::Play(torrent, Some(playback)));
         Ok(())
@@ -142,7 +149,23 @@ impl Core {
         if !paused {
             self.join_relay(torrent);
         }
+        self.remember(torrent);
         self.push_snapshot(torrent);
+    }
+
+    /// Another tab has this torrent: the relay is left to it.
+    fn follow(&mut self, torrent: Torrent) {
+        self.leave_relay(torrent);
+        if let Some(entry) = self.torrents.get_mut(&torrent) {
+            entry.follows = true;
+        }
+    }
+
+    /// Somebody new looks: the next snapshot and counters are pushed whole.
+    fn show_anew(&mut self, torrent: Torrent) {
+        self.reporter.forget_pushed(torrent);
+        self.push_snapshot(torrent);
+        self.push_probe(torrent);
     }
 
     fn announce_now(&mut self, torrent: Torrent) {
@@ -173,7 +196,12 @@ async fn remove(torrent: Torrent, files: bool) {
     let Some(claim) = turn(|core| core.forget(torrent)) else {
         return;
     };
-    if files && let Ok(remove) = member(&claim, "remove").dyn_into::<js_sys::Function>() {
+    if !files {
+        turn(|core| core.host.clone())
+            .write_file(&member(&claim, "folder"), REMEMBERED, &[])
+            .await
+            .unwrap_or_default();
+    } else if let Ok(remove) = member(&claim, "remove").dyn_into::<js_sys::Function>() {
         let removed = remove.call0(&claim).map(js_sys::Promise::from);
         if let Ok(removed) = removed {
             // What cannot be removed now will be offered to be freed with the rest.

@@ -36,6 +36,10 @@ pub(crate) struct Entry {
     /// Trackers that replace all others for this torrent.
     pub(crate) trackers: Option<Vec<String>>,
     pub(crate) paused: bool,
+    /// Bytes that are kept of it, where it is only to be played.
+    pub(crate) passing: Option<u64>,
+    /// Another tab has it until now.
+    pub(crate) follows: bool,
     /// Why it cannot go on.
     pub(crate) failure: Option<String>,
     /// Where its bytes are.
@@ -82,6 +86,8 @@ impl Entry {
             named: false,
             trackers: None,
             paused: false,
+            passing: None,
+            follows: false,
             failure: None,
             store: None,
             blobs: None,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tombolo_core::bits::Bits;
 use tombolo_core::event::{Event, StorageError, Torrent};
 use tombolo_core::gather::Gather;
+use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::swarm::Priority;
 use wasm_bindgen::prelude::*;
 
+use crate::create::with_trackers;
 use crate::engine::{Core, turn};
 use crate::entry::Entry;
 use crate::platform::{Access, Host, bytes_of, member};
@@ -20,6 +21,9 @@ use crate::task::{resolved, spawn};
 
 /// The .torrent in a torrent's folder: a reload needs no peer to know what it is.
 pub(crate) const METAINFO: &str = "metainfo";
+
+/// The link to a torrent in its folder, behind a digit: 1 if it is paused. Empty once it is taken off the list.
+pub(crate) const REMEMBERED: &str = "remembered";
 
 /// The files' priorities in a torrent's folder, a byte each.
 const PRIORITIES: &str = "priorities";
@@ -33,6 +37,7 @@ struct Opening {
     metainfo: Arc<Metainfo>,
     folder: JsValue,
     priorities: Vec<Priority>,
+    passing: Option<u64>,
 }
 
 /// A torrent's storage, opened.
@@ -78,10 +83,34 @@ impl Core {
                 .as_ref()
                 .map_or(JsValue::NULL, |claim| member(claim, "folder")),
             priorities: entry.priorities.clone(),
+            passing: entry.passing,
         };
         spawn(async move {
             let ready = opening.open().await;
             turn(|core| core.storage_opened(torrent, ready));
+        });
+    }
+
+    /// Notes in a torrent's folder what puts it on the list again.
+    pub(crate) fn remember(&self, torrent: Torrent) {
+        let Some(entry) = self.torrents.get(&torrent) else {
+            return;
+        };
+        let (Some(claim), Some(hashes)) = (&entry.folder, entry.hashes) else {
+            return;
+        };
+        let mut magnet = entry.magnet.clone().unwrap_or_else(|| Magnet::new(hashes));
+        magnet.name = Some(entry.name.clone());
+        if let Some(trackers) = &entry.trackers {
+            magnet.trackers.clone_from(trackers);
+        } else if let Some(metainfo) = entry.metainfo.as_ref().filter(|_| magnet.trackers.is_empty()) {
+            magnet.trackers = metainfo.trackers.iter().flatten().cloned().gather();
+        }
+        let text = format!("{}{magnet}", u8::from(entry.paused));
+        let (host, folder) = (self.host.clone(), member(claim, "folder"));
+        spawn(async move {
+            // Not noted, it is not on the list after a restart; what is stored is found when it is added again.
+            let _ = host.write_file(&folder, REMEMBERED, text.as_bytes()).await;
         });
     }
 
@@ -92,13 +121,12 @@ impl Core {
         let Some(metainfo) = &entry.metainfo else { return };
         let pieces = metainfo.layout.pieces();
         let store = Store::new(ready.backing);
-        let held = store.held(pieces);
+        let (held, check) = (store.held(pieces), store.unsure(pieces));
         entry.store = Some(store);
         if let Some(priorities) = ready.priorities {
             entry.priorities.clone_from(&priorities);
             self.tell(Event::Select(torrent, priorities));
         }
-        let check = Bits::new(pieces);
         self.tell(Event::Restored { torrent, held, check });
         self.run_store(torrent);
     }
@@ -113,10 +141,27 @@ impl Core {
 
     fn run_store(&mut self, torrent: Torrent) {
         while let Some(store) = self.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut()) {
-            match store.step() {
+            let step = store.step();
+            let lost = store.lost();
+            match step {
                 None => break,
                 Some(Ok(outcome)) => self.take_outcome(outcome),
                 Some(Err(trouble)) => self.wait_for(torrent, trouble),
+            }
+            for piece in lost {
+                self.tell(Event::Lost(torrent, piece));
+            }
+        }
+    }
+
+    /// What was unsure has been checked: what is not held is not recorded any more.
+    pub(crate) fn disown_bad(&mut self, torrent: Torrent) {
+        let Some(store) = self.torrents.get_mut(&torrent).and_then(|entry| entry.store.as_mut()) else {
+            return;
+        };
+        if let (Backing::Disk(disk), Some(held)) = (store.backing_mut(), self.session.held(torrent)) {
+            for piece in disk.unsure().difference(held).gather() {
+                disk.disown(piece);
             }
         }
     }
@@ -244,9 +289,9 @@ impl Opening {
             }
         }
         disk.drop_what_is_not_there();
-        let torrent = torrent_file(&self.metainfo);
         if self.host.read_file(&self.folder, METAINFO).await.is_none() {
             // Without it a reload asks peers for the metadata again.
+            let torrent = with_trackers(&self.metainfo);
             let _ = self.host.write_file(&self.folder, METAINFO, &torrent).await;
         }
         Ok(disk)
@@ -254,7 +299,10 @@ impl Opening {
 
     fn in_memory(&self) -> Ready {
         Ready {
-            backing: Backing::Memory(Memory::new(plan_of(&self.metainfo), LIMIT)),
+            backing: Backing::Memory(match self.passing {
+                Some(room) => Memory::passing(plan_of(&self.metainfo), room),
+                None => Memory::new(plan_of(&self.metainfo), LIMIT),
+            }),
             priorities: None,
         }
     }
@@ -279,11 +327,6 @@ pub(crate) fn plan_of(metainfo: &Metainfo) -> Plan {
         pad: file.pad,
     });
     Plan::new(metainfo.layout.clone(), extents.gather())
-}
-
-/// The least .torrent with this info dictionary.
-pub(crate) fn torrent_file(metainfo: &Metainfo) -> Vec<u8> {
-    [b"d4:info", &metainfo.info[..], b"e"].concat()
 }
 
 const fn priority(byte: u8) -> Priority {

@@ -50,7 +50,6 @@ pub fn start(boot: JsValue, host: Host, started: Function) {
             core.poll_relay();
             core.schedule_relay();
             core.report_relay();
-            core.report_usage();
         });
         // It does not throw.
         let _ = started.call1(&JsValue::NULL, &description(opfs));

@@ -27,7 +27,7 @@ extern "C" {
     #[wasm_bindgen(method, js_name = fetchBlob)]
     fn fetch_blob(this: &Host, url: &str, progress: &Function) -> Promise;
     #[wasm_bindgen(method, js_name = claimFolder)]
-    fn claim_folder(this: &Host, info_hash: &str, tab: &str) -> Promise;
+    fn claim_folder(this: &Host, info_hash: &str, torrent: u32) -> Promise;
     #[wasm_bindgen(method, js_name = writeBytes)]
     fn write_bytes(this: &Host, folder: &JsValue, name: &str, bytes: &[u8]) -> Promise;
     #[wasm_bindgen(method, js_name = readBytes)]
@@ -51,8 +51,6 @@ extern "C" {
         start: Option<f64>,
         length: Option<f64>,
     ) -> Function;
-    #[wasm_bindgen(method)]
-    fn estimate(this: &Host) -> Promise;
     #[wasm_bindgen(method, js_name = hasStorage)]
     fn ask_storage(this: &Host) -> Promise;
     /// Writes bytes of a stored file; gives how many.
@@ -227,9 +225,9 @@ impl Host {
         Ok(bytes_of(&hashes).unwrap_or_default())
     }
 
-    /// The folder for a torrent, which no other tab uses: `{folder, release, remove}`; `None` without storage.
-    pub(crate) async fn folder(&self, info_hash: &str, tab: &str) -> Option<JsValue> {
-        let claimed = resolved(self.claim_folder(info_hash, tab)).await.ok()?;
+    /// The folder for a torrent: `{folder, release, remove}`, once no other tab uses it; `None` without storage.
+    pub(crate) async fn folder(&self, info_hash: &str, torrent: u32) -> Option<JsValue> {
+        let claimed = resolved(self.claim_folder(info_hash, torrent)).await.ok()?;
         claimed.is_object().then_some(claimed)
     }
 
@@ -310,15 +308,6 @@ impl Host {
     /// Whether this origin has files of its own.
     pub(crate) async fn has_storage(&self) -> bool {
         resolved(self.ask_storage()).await.is_ok_and(|has| has.is_truthy())
-    }
-
-    /// Bytes stored and allowed, where the browser tells.
-    pub(crate) async fn usage(&self) -> Option<(f64, f64)> {
-        let estimate = resolved(self.estimate()).await.ok()?;
-        Some((
-            member(&estimate, "usage").as_f64()?,
-            member(&estimate, "quota").as_f64()?,
-        ))
     }
 }
 

@@ -13,7 +13,6 @@ use crate::entry::{Entry, Notice};
 use crate::json;
 use crate::platform::Timer;
 use crate::snapshot::Pushed;
-use crate::task::spawn;
 use crate::timeline::Moment;
 
 /// The least time between two pushes of counters, in ms: the page promises that they are at most 100 ms old.
@@ -61,9 +60,14 @@ impl Reporter {
 
     /// Forgets a torrent.
     pub(crate) fn forget(&mut self, torrent: Torrent) {
+        self.forget_pushed(torrent);
+        self.relay_bytes.retain(|(of, _), _| *of != torrent);
+    }
+
+    /// What was pushed of a torrent is to be pushed again.
+    pub(crate) fn forget_pushed(&mut self, torrent: Torrent) {
         self.probes.remove(&torrent);
         self.snapshots.remove(&torrent);
-        self.relay_bytes.retain(|(of, _), _| *of != torrent);
     }
 
     /// PIECE bytes that came from relays over WebRTC.
@@ -84,12 +88,12 @@ impl Core {
             }
             Report::Checked => {
                 self.mark(torrent, Moment::Ready);
+                self.disown_bad(torrent);
                 self.note(torrent, "phase", String::from("checked"));
             }
             Report::Verified(piece, transport) => self.verified(torrent, piece.index(), transport),
             Report::Complete => {
                 self.mark(torrent, Moment::Done);
-                self.report_usage();
                 self.note(torrent, "phase", String::from("done"));
             }
             Report::PeerOpened(_) => {
@@ -290,21 +294,6 @@ impl Core {
         report.push('}');
         self.host.report("probe", &report);
         self.reporter.probes.insert(torrent, text);
-    }
-
-    /// Tells the page how much room there is.
-    pub(crate) fn report_usage(&self) {
-        let host = self.host.clone();
-        spawn(async move {
-            let Some((usage, quota)) = host.usage().await else {
-                return;
-            };
-            let text = json::object(|o| {
-                o.float("usage", usage);
-                o.float("quota", quota);
-            });
-            host.report("quota", &text);
-        });
     }
 
     /// What to add to the worker's time for the page's.

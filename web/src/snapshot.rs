@@ -159,6 +159,7 @@ impl View<'_> {
             o.text("name", &entry.name);
             o.flag("nameConfirmed", metainfo.is_some());
             o.flag("own", entry.own);
+            o.flag("kept", entry.passing.is_none());
             o.text("phase", self.phase());
             o.flag(
                 "seeding",

@@ -3,11 +3,12 @@
 //! A stream gives one chunk for each pull, so a reader that stops stops everything behind it. Where the next piece is not there
 //! yet the stream waits, and the session is told what will be read next; the stream that was pulled last decides that.
 
-use js_sys::{Object, Uint8Array};
+use js_sys::{ArrayBuffer, Object, Uint8Array};
 use tombolo_core::event::{Event, StorageError, Torrent};
 use tombolo_core::gather::Gather;
 use tombolo_core::map::Map;
-use tombolo_core::swarm::window::Playback;
+use tombolo_core::swarm::window::{AHEAD, Playback, USUAL_RATE};
+use tombolo_core::time::Span;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, MessagePort};
 
@@ -25,10 +26,14 @@ pub(crate) struct Stream {
     file: usize,
     /// How fast it is played, in bytes a second, if that is known.
     rate: Option<u64>,
+    /// How long its player can play on with what it has read.
+    buffered: Span,
     port: MessagePort,
     /// The next byte, and the byte after the last, within the file.
     at: u64,
     end: u64,
+    /// A buffer that the reader has done with, if it gave one.
+    spare: JsValue,
     /// A chunk was asked for and not given yet.
     pulled: bool,
     /// Storage is reading it.
@@ -41,6 +46,8 @@ pub(crate) struct Stream {
 pub(crate) struct Streams {
     open: Map<u32, Stream>,
     last: u32,
+    /// The stream that was pulled last.
+    playing: u32,
     reported: usize,
     /// There are new pieces.
     pub(crate) stirred: bool,
@@ -81,9 +88,11 @@ impl Core {
             torrent,
             file,
             rate: member(request, "rate").as_f64().map(|rate| rate as u64),
+            buffered: Span::ZERO,
             port,
             at: 0,
             end: length,
+            spare: JsValue::UNDEFINED,
             pulled: false,
             reading: false,
             _callback: callback,
@@ -103,6 +112,7 @@ impl Core {
             self.report_streams();
         } else if member(message, "pull").is_truthy() {
             stream.pulled = true;
+            stream.spare = member(message, "spare");
             self.play_stream(number);
             self.feed_stream(number);
         } else if member(message, "cancel").is_truthy() {
@@ -110,20 +120,42 @@ impl Core {
         }
     }
 
+    /// The page tells how its player fares with a file: how fast it plays, and how many seconds it could play on.
+    pub(crate) fn pace(&mut self, torrent: Torrent, file: usize, told: &JsValue) {
+        for stream in self.streams.open.values_mut() {
+            if stream.torrent == torrent && stream.file == file {
+                stream.rate = member(told, "rate").as_f64().map(|rate| rate as u64).or(stream.rate);
+                let seconds = member(told, "buffered").as_f64().unwrap_or(0.0);
+                stream.buffered = Span::from_micros((seconds * 1e6) as u64);
+            }
+        }
+        self.play_stream(self.streams.playing);
+    }
+
     /// Tells the session what this stream reads next.
     fn play_stream(&mut self, number: u32) {
+        self.streams.playing = number;
         let Some(stream) = self.streams.open.get(&number) else {
             return;
         };
-        let (torrent, position, rate) = (stream.torrent, stream.at, stream.rate);
-        let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
+        let (torrent, position, mut rate) = (stream.torrent, stream.at, stream.rate);
+        let Some(entry) = self.torrents.get(&torrent) else {
+            return;
+        };
+        let metainfo = entry.metainfo.as_ref();
         let Some(file) = metainfo.and_then(|metainfo| metainfo.files.get(stream.file)) else {
             return;
         };
+        if let Some(cache) = entry.passing {
+            // Half of what is kept at most is fetched ahead: else that would give way to itself.
+            let most = cache / (2 * AHEAD.as_micros() / 1_000_000);
+            rate = Some(rate.unwrap_or(USUAL_RATE).min(most));
+        }
         let playback = Playback {
             file: file.offset..file.offset + file.length,
             position,
             rate,
+            buffered: stream.buffered,
         };
         self.tell(Event::Play(torrent, Some(playback)));
     }
@@ -175,9 +207,14 @@ impl Core {
             Ok(bytes) => {
                 stream.at += bytes.len() as u64;
                 stream.pulled = false;
-                let buffer = Uint8Array::from(&bytes[..]).buffer();
+                let length = bytes.len() as u32;
+                let spare = std::mem::take(&mut stream.spare).dyn_into::<ArrayBuffer>().ok();
+                let spare = spare.filter(|buffer| buffer.byte_length() >= length);
+                let buffer = spare.unwrap_or_else(|| ArrayBuffer::new(length));
+                Uint8Array::new_with_byte_offset_and_length(&buffer, 0, length).copy_from(&bytes);
                 let message = Object::new();
                 set_member(&message, "chunk", &buffer);
+                set_member(&message, "length", &length.into());
                 let _ = stream
                     .port
                     .post_message_with_transferable(&message, &js_sys::Array::of1(&buffer));

@@ -94,6 +94,7 @@ impl Session {
             Event::Checked(job, digests) => self.with_job(job.0, |swarm, cx| swarm.checked(cx, job, digests)),
             Event::Stored(job, result) => self.with_job(job.0, |swarm, cx| swarm.stored(cx, job, result)),
             Event::StorageFull(torrent, full) => self.with(torrent, |swarm, cx| swarm.storage_full(cx, full)),
+            Event::Lost(torrent, piece) => self.with(torrent, |swarm, cx| swarm.lost(cx, piece)),
             Event::Loaded(job, result) => self.with_job(job.0, |swarm, cx| swarm.loaded(cx, job, result)),
             Event::DialFailed(dial) => self.with_job(dial.0, |swarm, cx| swarm.dial_failed(cx, dial)),
             Event::Fetched(job, result) => self.with_job(job.0, |swarm, cx| swarm.fetched(cx, job, result)),

@@ -33,7 +33,7 @@ impl Bridge {
     pub(crate) fn of(mode: Mode, pieces: usize) -> Option<Self> {
         match mode {
             Mode::Bridge { prefetch } => Some(Self::new(pieces, prefetch)),
-            Mode::Whole => None,
+            Mode::Whole | Mode::Passing => None,
         }
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Content {
     pub(crate) hash_failures: u64,
     /// Storage waits for room.
     pub(crate) full: bool,
+    /// Only what is played is wanted.
+    passing: bool,
     /// It was reported complete since something was last missing.
     pub(crate) complete: bool,
     storing_bytes: u64,
@@ -70,6 +72,7 @@ impl Content {
             have: 0,
             hash_failures: 0,
             full: false,
+            passing: mode == Mode::Passing,
             complete: false,
             storing_bytes: 0,
             charged: 0,
@@ -125,7 +128,11 @@ impl Content {
     fn piece_priorities(&self, priorities: &[Priority]) -> Vec<Priority> {
         let mut wanted = alloc::vec![Priority::Skip; self.layout.pieces()];
         for (number, file) in self.metainfo.files.iter().enumerate() {
-            let priority = priorities.get(number).copied().unwrap_or_default();
+            let priority = if self.passing {
+                Priority::Skip
+            } else {
+                priorities.get(number).copied().unwrap_or_default()
+            };
             for piece in self.layout.pieces_of(file.offset, file.offset + file.length) {
                 let place = &mut wanted[piece.index()];
                 *place = (*place).max(priority);
@@ -147,9 +154,10 @@ impl Content {
         (have + left, have)
     }
 
-    /// Whether every wanted piece is verified and stored.
+    /// Whether every wanted piece is verified and stored. Of what is only played there may always be more.
     pub(crate) fn is_complete(&self) -> bool {
         self.restored
+            && !self.passing
             && self.checking.is_empty()
             && self.unchecked.is_empty()
             && self.proofs.unproven.is_empty()

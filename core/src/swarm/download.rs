@@ -8,6 +8,7 @@ use super::limits::Limits;
 use super::picker::{Asker, Budget, Phase, Received};
 use super::reason::Reason;
 use super::{Content, Swarm};
+use crate::bits::Bits;
 use crate::digest::Digests;
 use crate::event::{Action, Job, Link, Report, Transport};
 use crate::gather::Gather;
@@ -25,6 +26,8 @@ impl Swarm {
             return self.ask_metadata(cx, link);
         }
         let thirst = self.has_thirst();
+        let spare = self.peers.get(&link).filter(|peer| peer.is_dear());
+        let spare = spare.and_then(|_| self.spare(cx.now));
         let (Some(peer), Some(content)) = (self.peers.get_mut(&link), &mut self.content) else {
             return;
         };
@@ -42,7 +45,7 @@ impl Swarm {
             });
         }
         let before = content.picker.phase();
-        let opened = request(cx, content, peer, &mut self.limits);
+        let opened = request(cx, content, peer, (&mut self.limits, spare.as_ref()));
         content.settle_memory(cx);
         if peer.hungry && self.limits.down(cx) == 0 {
             self.clock.by(self.limits.down_at(cx), cx.now);
@@ -274,8 +277,13 @@ impl Swarm {
     }
 }
 
-/// Picks blocks for a peer and asks for them; whether any were.
-fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer, limits: &mut Limits) -> bool {
+/// Picks blocks for a peer, of `spare` alone if that is given, and asks for them; whether any were.
+fn request(
+    cx: &mut Context,
+    content: &mut Content,
+    peer: &mut Peer,
+    (limits, spare): (&mut Limits, Option<&Bits>),
+) -> bool {
     peer.hungry = true;
     let fast_only = peer.theirs.choking;
     if content.full || !peer.ours.interested || fast_only && peer.allowed.is_none() {
@@ -296,7 +304,7 @@ fn request(cx: &mut Context, content: &mut Content, peer: &mut Peer, limits: &mu
         link: peer.slot,
         has,
         seed: peer.is_seed(),
-        only: peer.allowed.as_ref().filter(|_| fast_only),
+        only: peer.allowed.as_ref().filter(|_| fast_only).or(spare),
         prefer: &peer.suggested,
         exclusive: peer.parole,
         fast: !peer.snubbed,

@@ -41,6 +41,7 @@ pub(crate) mod prove;
 mod punch;
 mod reads;
 mod receive;
+mod spare;
 mod storage;
 #[cfg_attr(not(feature = "native"), path = "no_super_seed.rs")]
 mod super_seed;

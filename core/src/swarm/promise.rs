@@ -132,6 +132,25 @@ impl Swarm {
         }
     }
 
+    /// A piece is not held any more: everybody is told who understands it.
+    pub(super) fn unpromise(&mut self, piece: Piece) {
+        for (link, peer) in self.peers.iter_mut() {
+            let promised = peer
+                .promised
+                .as_mut()
+                .filter(|promised| promised.contains(piece.index()));
+            if let (Some(promised), Some(id)) = (promised, peer.hello.ids.of(Extension::DontHave)) {
+                promised.remove(piece.index());
+                let payload = dont_have::encode(piece.number());
+                peer.send(&Message::Extended { id, payload });
+                if !peer.dirty {
+                    peer.dirty = true;
+                    self.dirty.push(*link);
+                }
+            }
+        }
+    }
+
     /// Brings what a bridge promised up to date with what it holds and can fetch.
     pub(super) fn settle_promises(&mut self) {
         let Some(content) = &mut self.content else { return };

@@ -145,6 +145,13 @@ impl Swarm {
         self.lose(cx, piece);
     }
 
+    /// Storage keeps a piece no longer. Who was promised it is told, and it is fetched again if it is played again.
+    pub(crate) fn lost(&mut self, cx: &mut Context, piece: Piece) {
+        self.lose(cx, piece);
+        self.unpromise(piece);
+        self.touch_hungry();
+    }
+
     /// A piece is not held any more.
     fn lose(&mut self, cx: &mut Context, piece: Piece) {
         let Some(content) = self.content.as_mut().filter(|content| content.holds(piece)) else {

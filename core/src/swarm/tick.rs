@@ -151,7 +151,7 @@ impl Swarm {
     }
 
     fn admit_waiting(&mut self, cx: &mut Context) {
-        let mut candidates = self.candidates(cx.now);
+        let mut candidates = self.candidates(cx);
         for at in 0..candidates.len() {
             let candidate = candidates[at];
             if !candidate.unchoked && choker::admits(&candidate, &candidates, cx.config.unchoke_slots) {
@@ -165,7 +165,7 @@ impl Swarm {
 
     fn choking_round(&mut self, cx: &mut Context) {
         self.clock.round = cx.now + ROUND;
-        let candidates = self.candidates(cx.now);
+        let candidates = self.candidates(cx);
         let round = Round {
             now: cx.now,
             slots: cx.config.unchoke_slots,
@@ -195,10 +195,12 @@ impl Swarm {
         }
     }
 
-    fn candidates(&mut self, now: Time) -> Vec<Candidate> {
+    /// Who might be unchoked: nobody, where nothing is to be sent.
+    fn candidates(&mut self, cx: &Context) -> Vec<Candidate> {
+        let (now, sends) = (cx.now, cx.up.rate() != Some(0));
         let candidate = |peer: &mut Peer| Candidate {
             link: peer.slot,
-            interested: peer.theirs.interested,
+            interested: sends && peer.theirs.interested,
             unchoked: !peer.ours.choking,
             down_rate: peer.down.rate(now),
             up_rate: peer.up.rate(now),

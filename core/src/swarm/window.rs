@@ -31,8 +31,10 @@ pub struct Playback {
     pub file: Range<u64>,
     /// The next byte the player will read, counted from the file's start.
     pub position: u64,
-    /// How fast it reads, in bytes per second, if that is known.
+    /// How fast it plays, in bytes per second, if that is known.
     pub rate: Option<u64>,
+    /// How long it can play on with what it has read: the next byte is needed only then.
+    pub buffered: Span,
 }
 
 /// The pieces a player needs next, each with its deadline.
@@ -51,7 +53,7 @@ impl Window {
         let end = start.saturating_add(ahead).min(playback.file.end);
         let deadline = |piece| {
             let before = layout.offset(piece).saturating_sub(start).saturating_mul(1_000_000) / rate;
-            now + Span::from_micros(before)
+            now + playback.buffered + Span::from_micros(before)
         };
         Self {
             pieces: layout
@@ -100,7 +102,31 @@ mod tests {
 
     fn window(position: u64, rate: Option<u64>) -> Window {
         let file = 10 * MIB + 5..110 * MIB;
-        Window::new(&layout(), &Playback { file, position, rate }, Time::from_micros(7))
+        Window::new(&layout(), &playback(file, position, rate), Time::from_micros(7))
+    }
+
+    fn playback(file: Range<u64>, position: u64, rate: Option<u64>) -> Playback {
+        let buffered = Span::from_micros(0);
+        Playback {
+            file,
+            position,
+            rate,
+            buffered,
+        }
+    }
+
+    #[test]
+    fn what_the_player_has_read_is_time_won() {
+        let buffered = Span::from_secs(4);
+        let playback = Playback {
+            buffered,
+            ..playback(0..9 * MIB, 0, Some(MIB))
+        };
+        let window = Window::new(&layout(), &playback, Time::from_micros(7));
+        assert_eq!(
+            window.pieces().first().map(|first| first.1),
+            Some(Time::from_micros(4_000_007))
+        );
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl Core {
         let Some(entry) = self.torrents.get_mut(&torrent) else {
             return;
         };
-        if entry.relay.off || entry.relay.asking || entry.hashes.is_none() {
+        if entry.relay.off || entry.relay.asking || entry.paused || entry.hashes.is_none() {
             return;
         }
         entry.relay.retry_at = None;

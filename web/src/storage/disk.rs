@@ -84,14 +84,32 @@ impl Disk {
         &self.folder
     }
 
-    /// The pieces that are recorded as held.
+    /// The pieces that are recorded as held, apart from those that are [`unsure`](Self::unsure).
     pub(crate) fn held(&self) -> Bits {
+        self.recorded(false)
+    }
+
+    /// Those of them that were written last.
+    pub(crate) fn unsure(&self) -> Bits {
+        self.recorded(true)
+    }
+
+    fn recorded(&self, late: bool) -> Bits {
         let pieces = self.plan.layout().pieces();
-        let mut held = Bits::new(pieces);
-        (0..pieces).filter(|piece| self.record.holds(*piece)).for_each(|piece| {
-            held.insert(piece);
+        let mut bits = Bits::new(pieces);
+        let recorded = (0..pieces).filter(|piece| self.record.holds(*piece) && self.record.is_late(*piece) == late);
+        recorded.for_each(|piece| {
+            bits.insert(piece);
         });
-        held
+        bits
+    }
+
+    /// A piece is not what was recorded.
+    pub(crate) fn disown(&mut self, piece: usize) {
+        if let Some((at, byte)) = self.record.set(piece, false) {
+            // If it cannot be written now, it will be found again.
+            let _ = self.write_bytes(&self.record_file, &[byte], at);
+        }
     }
 
     /// Takes a file that was opened.
@@ -120,6 +138,8 @@ impl Disk {
         }
         let segments = self.plan.segments(range);
         self.require_open(&segments)?;
+        let (at, bytes) = self.record.note_late(piece.number());
+        self.write_bytes(&self.record_file, &bytes, at)?;
         self.scratch.clear();
         data.iter().for_each(|bytes| self.scratch.extend_from_slice(bytes));
         for segment in segments.iter().filter(|segment| segment.place != Place::Zeros) {
@@ -214,11 +234,8 @@ impl Disk {
                 let size = sizes.get(&segment.place);
                 size.is_some_and(|size| *size < segment.at + segment.length as u64)
             };
-            if self.plan.segments(range).iter().any(short)
-                && let Some((at, byte)) = self.record.set(piece.index(), false)
-            {
-                // If it cannot be written now, it will be found again.
-                let _ = self.write_bytes(&self.record_file, &[byte], at);
+            if self.plan.segments(range).iter().any(short) {
+                self.disown(piece.index());
             }
         }
     }

@@ -25,7 +25,7 @@ use crate::platform::{Access, member, message, text_member};
 
 pub(crate) use blobs::Blobs;
 pub(crate) use disk::{Disk, file_name};
-pub(crate) use memory::{LIMIT, Memory};
+pub(crate) use memory::{LEAST_CACHE, LIMIT, Memory};
 pub(crate) use plan::{Extent, Place, Plan};
 
 /// Where a torrent's bytes are.
@@ -121,6 +121,22 @@ impl Store {
             Backing::Disk(disk) => disk.held(),
             Backing::Memory(_) => Bits::new(pieces),
             Backing::Blobs(_) => Bits::full(pieces),
+        }
+    }
+
+    /// The pieces that may be held: what was written last, perhaps not in full if all stopped at once.
+    pub(crate) fn unsure(&self, pieces: usize) -> Bits {
+        match &self.backing {
+            Backing::Disk(disk) => disk.unsure(),
+            _ => Bits::new(pieces),
+        }
+    }
+
+    /// What is not held any more since this was last asked.
+    pub(crate) fn lost(&mut self) -> Vec<Piece> {
+        match &mut self.backing {
+            Backing::Memory(memory) => memory.lost(),
+            _ => Vec::new(),
         }
     }
 
@@ -225,7 +241,10 @@ impl Store {
     fn read(&mut self, range: Range) -> Result<Bytes, Trouble> {
         match &mut self.backing {
             Backing::Disk(disk) => disk.read(range).map(Bytes::from),
-            Backing::Memory(memory) => memory.read(range).map_err(Trouble::Failed),
+            Backing::Memory(memory) => {
+                memory.touch(range.piece);
+                memory.read(range).map_err(Trouble::Failed)
+            }
             Backing::Blobs(blobs) => blobs.read(range),
         }
     }

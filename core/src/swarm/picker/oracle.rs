@@ -320,6 +320,7 @@ impl Game {
             file: 0..total,
             position: self.rng.below(total as usize) as u64,
             rate: Some(total / (1 + self.rng.below(60) as u64)),
+            buffered: Span::ZERO,
         };
         let window = Window::new(&self.model.layout, &playback, self.now);
         assert_eq!(window.horizon(), self.now + HORIZON);

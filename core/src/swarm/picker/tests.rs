@@ -362,6 +362,7 @@ fn the_window_comes_after_the_own_piece_and_by_deadline() {
         file: 0..10 * length,
         position: position * length,
         rate: Some(length / 10),
+        buffered: crate::time::Span::ZERO,
     };
     let window = |test: &Test, position| Window::new(&test.picker.layout, &playback(position), test.now);
     let ahead = window(&test, 6);

@@ -22,7 +22,7 @@ use super::{Content, Swarm};
 use crate::bits::Bits;
 use crate::event::{Action, Job, Link, Refused, Report, Transport};
 use crate::key::PeerId;
-use crate::layout::Block;
+use crate::layout::{BLOCK, Block};
 use crate::metainfo::Metainfo;
 use crate::session::context::Context;
 use crate::slices::Slices;
@@ -263,6 +263,7 @@ impl Swarm {
     /// Asks a web seed for a run of blocks, if there is one to ask for.
     fn ask_web_seed(&mut self, cx: &mut Context, at: usize) {
         let alone = self.peers.is_empty() && self.web_seeds.seeds.len() == 1;
+        let spare = self.spare(cx.now);
         let (Some(content), Some(seed)) = (&mut self.content, self.web_seeds.seeds.get_mut(at)) else {
             return;
         };
@@ -273,7 +274,7 @@ impl Swarm {
             return self.clock.by(self.limits.down_at(cx), cx.now);
         }
         let before = content.picker.phase();
-        let blocks = choose(cx, content, seed, &mut self.limits, alone);
+        let blocks = choose(cx, content, seed, (&mut self.limits, spare.as_ref()), alone);
         content.settle_memory(cx);
         if blocks.is_empty() {
             seed.ready = cx.now + LOOK;
@@ -465,7 +466,13 @@ impl Swarm {
 }
 
 /// The blocks to ask a web seed for.
-fn choose(cx: &mut Context, content: &mut Content, seed: &mut WebSeed, limits: &mut Limits, alone: bool) -> Vec<Block> {
+fn choose(
+    cx: &mut Context,
+    content: &mut Content,
+    seed: &mut WebSeed,
+    (limits, spare): (&mut Limits, Option<&Bits>),
+    alone: bool,
+) -> Vec<Block> {
     let stride = Stride {
         bytes: seed.stride(content, cx, limits),
         anywhere: !alone,
@@ -480,16 +487,25 @@ fn choose(cx: &mut Context, content: &mut Content, seed: &mut WebSeed, limits: &
         // Not looked at of one that has everything.
         has: &Bits::new(0),
         seed: true,
-        only: None,
+        only: spare,
         prefer: &[],
         exclusive: seed.parole,
         fast: true,
         now: cx.now,
     };
     let mut blocks = Vec::new();
-    content
-        .picker
-        .pick_span(&asker, stride, &mut room, &mut cx.rng, &mut blocks);
+    let picker = &mut content.picker;
+    match spare {
+        // In the order in which it is played.
+        Some(_) => picker.pick(
+            &asker,
+            (stride.bytes / u64::from(BLOCK)).max(1) as usize,
+            &mut room,
+            &mut cx.rng,
+            &mut blocks,
+        ),
+        None => picker.pick_span(&asker, stride, &mut room, &mut cx.rng, &mut blocks),
+    }
     let count = stretch::run(&content.layout, &blocks);
     for (at, &block) in blocks.iter().enumerate() {
         if at < count {
