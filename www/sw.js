@@ -1,12 +1,17 @@
-// The service worker: lets <video>, downloads and fetch read a torrent's files by URL while they are still arriving.
+// The service worker: lets <video>, downloads and fetch read a torrent's files by URL while they are still arriving, or all of them as one zip.
 // It holds nothing: each request finds a page that has the torrent, gets a MessagePort to that page's engine, and pulls one
-// chunk for each one consumed. Losing this worker between requests loses nothing.
+// chunk for each one consumed. Losing this worker between requests loses nothing; when the page is closed, another goes on.
 
 /** How long a page may take to say whether it has the torrent, in ms. */
 const ASK_MS = 3000;
 /** Ranges of one request that are answered. */
 const MAX_RANGES = 16;
-const PATH = /\/stream\/([0-9a-f]{40})\/(\d+)(\/|$)/;
+/** How often it is looked whether the page that is waited for is still there, in ms, where closed ports do not tell. */
+const LOOK_MS = 2000;
+/** How often, and how long apart in ms, another page is looked for that takes over from a closed one. */
+const TRIES = 10;
+const TRY_MS = 1000;
+const PATH = /\/stream\/([0-9a-f]{40})\/(\d+|zip)(\/|$)/;
 
 self.addEventListener('install', () => self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
@@ -18,29 +23,31 @@ self.addEventListener('fetch', (event) => {
   const url = new URL(event.request.url);
   const match = url.origin === self.location.origin && PATH.exec(url.pathname);
   if (!match || !['GET', 'HEAD'].includes(event.request.method)) return;
-  event.respondWith(respond(event, { infoHash: match[1], file: Number(match[2]) }));
+  const [file, files] = match[2] === 'zip' ? ['zip', url.searchParams.get('files')] : [Number(match[2]), null];
+  event.respondWith(respond(event, { infoHash: match[1], file, files }, url.searchParams.has('save')));
 });
 
 const plain = (status, text, headers = {}) =>
   new Response(text, { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers } });
 
-async function respond(event, wanted) {
+async function respond(event, wanted, isSaved) {
   const source = await find(event.clientId, wanted);
   if (!source) return plain(404, 'No open page has this file.');
   const { port, length, type, name } = source;
   const { method, headers: asked } = event.request;
+  const isZip = wanted.file === 'zip';
   const tag = `"${wanted.infoHash}-${wanted.file}"`;
   const headers = {
-    'Accept-Ranges': 'bytes',
+    'Accept-Ranges': isZip ? 'none' : 'bytes',
     'Content-Type': type,
-    'Content-Disposition': `inline; filename*=UTF-8''${encodeURIComponent(name)}`,
+    'Content-Disposition': `${isSaved || isZip ? 'attachment' : 'inline'}; filename*=UTF-8''${encodeURIComponent(name)}`,
     'Cache-Control': 'no-store',
     ETag: tag,
     'X-Content-Type-Options': 'nosniff',
     'Content-Security-Policy': "sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'",
   };
   // A range counts with GET alone, and with If-Range only for the file that was meant (RFC 9110, 13.1.5 and 14.2).
-  const counts = method === 'GET' && [tag, null].includes(asked.get('if-range'));
+  const counts = method === 'GET' && !isZip && [tag, null].includes(asked.get('if-range'));
   const ranges = (counts && rangesOf(asked.get('range'), length)) || null;
   if (ranges?.length === 0) {
     port.postMessage({ cancel: true });
@@ -60,7 +67,8 @@ async function respond(event, wanted) {
     port.postMessage({ cancel: true });
     return new Response(null, init);
   }
-  return new Response(body(source, parts, () => ask(source.page, wanted)), init);
+  // What comes of a zip depends on what came before: no other page can go on with it.
+  return new Response(body(source, parts, () => (isZip ? null : findAgain(source.page, wanted))), init);
 }
 
 const contentRange = ([start, end], length) => `bytes ${start}-${end - 1}/${length}`;
@@ -100,12 +108,22 @@ function rangeOf(text, length) {
 }
 
 /** A page with the file: the one that asks first, then the others. */
-async function find(clientId, wanted) {
+async function find(first, wanted) {
   const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  pages.sort((a, b) => (b.id === clientId) - (a.id === clientId));
+  pages.sort((a, b) => (b.id === first) - (a.id === first));
   for (const page of pages) {
     const source = await ask(page, wanted);
     if (source) return source;
+  }
+  return null;
+}
+
+/** The same after one was found before: a page that was closed is followed by another in a moment. */
+async function findAgain(page, wanted) {
+  for (let tries = TRIES; tries > 0; tries--) {
+    const source = await find(page.id, wanted);
+    if (source) return source;
+    await new Promise((resolve) => setTimeout(resolve, TRY_MS));
   }
   return null;
 }
@@ -127,42 +145,66 @@ function ask(page, wanted) {
   });
 }
 
+/** The next message of a source; null once its page is gone. */
+function answerOf({ port, page }) {
+  return new Promise((resolve) => {
+    const look = async () => {
+      if (!(await self.clients.get(page.id))) settle(null);
+    };
+    const timer = setInterval(look, LOOK_MS);
+    const settle = (data) => {
+      clearInterval(timer);
+      resolve(data);
+    };
+    port.onmessage = ({ data }) => settle(data);
+    port.onclose = () => settle(null);
+  });
+}
+
 /**
  * The bytes of `parts` as a stream: one chunk is asked for whenever there is room for it. A source gives one range; `again` finds one for
- * the next.
+ * the next, and for what is left of a range whose page was closed.
  */
 function body(source, parts, again) {
-  let left = 0;
+  let [at, end] = [0, 0];
+  let isOpen = false;
   let over = false;
-  let arrived;
-  const open = async (controller, start, end) => {
-    source ??= await again();
-    if (!source) throw new Error('The page that had this file is gone.');
-    if (over) return source.port.postMessage({ cancel: true });
-    source.port.onmessage = ({ data }) => {
-      if (over) return;
-      if (data.error) return controller.error(new Error(data.error));
-      controller.enqueue(new Uint8Array(data.chunk));
-      left -= data.chunk.byteLength;
-      if (left === 0) source = null;
-      if (left === 0 && parts.length === 0) controller.close();
-      arrived?.();
-    };
-    source.port.postMessage({ open: { start, end } });
+  /** Chunks that may still be read. */
+  const given = [];
+  /** One chunk of the range; undefined if it was given up. */
+  const read = async () => {
+    while (!over) {
+      source ??= await again();
+      if (!source) throw new Error('The page that had this file is gone.');
+      if (over) return void source.port.postMessage({ cancel: true });
+      if (!isOpen) source.port.postMessage({ open: { start: at, end } });
+      isOpen = true;
+      // Whoever takes a chunk has done with the one before: that is filled anew, or thousands would wait for the garbage collector.
+      const spare = given.length > 1 ? [given.shift()] : [];
+      source.port.postMessage({ pull: true, spare: spare[0] }, spare);
+      const answer = await answerOf(source);
+      if (answer?.error) throw new Error(answer.error);
+      if (answer?.chunk) return answer;
+      [source, isOpen] = [null, false];
+    }
   };
   return new ReadableStream(
     {
       async pull(controller) {
-        if (left === 0) {
-          const { head, range: [start, end] } = parts.shift();
+        if (at === end) {
+          const { head, range } = parts.shift();
           if (head) controller.enqueue(new TextEncoder().encode(head));
-          left = end - start;
-          if (left === 0) return controller.close();
-          await open(controller, start, end);
-          if (over) return;
+          [at, end] = range;
+          if (at === end) return controller.close();
         }
-        source.port.postMessage({ pull: true });
-        await new Promise((resolve) => { arrived = resolve; });
+        const { chunk, length } = (await read()) ?? {};
+        if (over) return;
+        controller.enqueue(new Uint8Array(chunk, 0, length));
+        given.push(chunk);
+        at += length;
+        if (at < end) return;
+        [source, isOpen] = [null, false];
+        if (parts.length === 0) controller.close();
       },
       cancel() {
         over = true;

@@ -10,8 +10,17 @@ use crate::setup;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The scripts that something outside asks for by address: the page, the module for pages of one's own, and two workers.
-const ENTRIES: [&str; 4] = ["page.js", "client.js", "worker.js", "sw.js"];
+/// The scripts that something outside asks for by address: the page, the module for pages of one's own, and two workers; then those that
+/// are loaded when they are first needed.
+const ENTRIES: [&str; 7] = [
+    "page.js",
+    "client.js",
+    "worker.js",
+    "sw.js",
+    "save.js",
+    "zip.js",
+    "cap.js",
+];
 
 /// Files that are copied as they are; folders with everything in them.
 const COPIED: [&str; 3] = ["index.html", "icons", "pkg/tombolo_web_bg.wasm"];
@@ -39,7 +48,14 @@ pub(crate) fn build(console: &Console) -> Result<bool, String> {
     }
     remove(&out)?;
     // The page and pages of one's own share one client, so that stays a module by itself.
-    let scripts = ["--bundle", "--format=esm", "--external:./client.js"];
+    let scripts = [
+        "--bundle",
+        "--format=esm",
+        "--external:./client.js",
+        "--external:./save.js",
+        "--external:./zip.js",
+        "--external:./cap.js",
+    ];
     run(&esbuild, &scripts, &ENTRIES.map(|entry| format!("www/{entry}")))?;
     ENTRIES
         .iter()

@@ -43,6 +43,7 @@ const TOOLS = {
   libtorrent: [() => existsSync(PYTHON), 'cargo xtask test installs it with pip'],
   rqbit: [() => existsSync(RQBIT), 'cargo xtask test builds it'],
   aria2: [() => which('aria2c'), 'apt-get install aria2'],
+  unzip: [() => which('unzip'), 'apt-get install unzip'],
   ffmpeg: [() => which('ffmpeg'), 'apt-get install ffmpeg'],
   apt: [() => which('apt-get') && which('apt-cache'), 'Debian'],
 };
