@@ -38,6 +38,22 @@ export interface AddOptions {
   signal?: AbortSignal;
   relay?: 'off';
   trackers?: string[];
+  paused?: boolean;
+  /** `false`: only what is played is fetched, and the last `cache` bytes of it are kept, in memory. */
+  keep?: boolean;
+  cache?: number;
+}
+
+/** Limits for all torrents, and what the user allows. */
+export interface Settings extends Limits {
+  /** `null` = uploads unless the browser asks to save data. */
+  share?: boolean | null;
+  /** Bytes sent and received in a calendar month, after which everything is paused. */
+  cap?: number | null;
+}
+
+export interface SaveOptions {
+  signal?: AbortSignal;
 }
 
 export interface SeedOptions {
@@ -92,6 +108,10 @@ export interface Snapshot {
   readonly name: string;
   readonly nameConfirmed: boolean;
   readonly own: boolean;
+  /** False: only played. */
+  readonly kept: boolean;
+  /** True: another tab has the engine. */
+  readonly follows?: boolean;
   readonly phase: Phase;
   readonly seeding: boolean;
   readonly hashed: number;
@@ -177,6 +197,10 @@ export class Torrent extends EventTarget {
   fileURL(index: number): string | null;
   file(index: number): Promise<File>;
   save(index: number): Promise<void>;
+  zipURL(indices?: Iterable<number> | null): string | null;
+  saveZip(indices?: Iterable<number> | null): Promise<void>;
+  saveAs(index: number, options?: SaveOptions): Promise<void>;
+  saveTo(indices?: Iterable<number> | null, options?: SaveOptions): Promise<void>;
   play(index: number): Promise<void>;
   select(indices: Iterable<number>, priority?: Priority): Promise<void>;
   setPriority(index: number, priority: Priority): Promise<void>;
@@ -216,14 +240,15 @@ export class Client extends EventTarget {
     readonly opfs: boolean;
     readonly limit: number | null;
   };
-  readonly quota: { readonly usage: number; readonly quota: number } | null;
+  readonly quota: { readonly usage: number; readonly quota: number; readonly wanted: number } | null;
   add(id: TorrentId, options?: AddOptions): Promise<Torrent>;
   seed(files: Iterable<File>, options?: SeedOptions): Promise<Torrent>;
   play(index: number): Promise<void>;
   playTorrent(torrent: Torrent, index: number): Promise<void>;
   fileURL(index: number): string | null;
   probe(): object | null;
-  configure(limits: Limits): Promise<void>;
+  configure(settings: Settings): Promise<void>;
+  restore(): Promise<Torrent[]>;
   reconnect(): Promise<void>;
   addEventListener<K extends keyof ClientEvents>(
     type: K, listener: (event: ClientEvents[K]) => void, options?: boolean | AddEventListenerOptions): void;

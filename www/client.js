@@ -3,7 +3,7 @@
 
 import { isLoopback } from './params.js';
 import { Negotiator } from './rtc.js';
-import { Torrent, TomboloError } from './torrent.js';
+import { Torrent, TomboloError, wanted } from './torrent.js';
 
 export { TorrentFile } from './file.js';
 export { Torrent, TomboloError };
@@ -17,6 +17,10 @@ const KEEP_ALIVE_MS = 20_000;
 /** What the STUN servers default to away from loopback: tabs behind NAT find their outer address by one. */
 const DEFAULT_ICE = 'stun:stun.cloudflare.com:3478';
 const SETTINGS = 'tombolo.settings';
+/** How often it is looked how much room there is, in ms. */
+const LOOK_MS = 5000;
+/** How much room there must be before what stopped for want of it goes on, in bytes, unless less is wanted. */
+const ROOM = 64 << 20;
 
 /** The engine's client; see docs/js-api.md. */
 export class Client extends EventTarget {
@@ -28,6 +32,7 @@ export class Client extends EventTarget {
   #probes = new Map();
   #first = Promise.withResolvers();
   #booted = Promise.withResolvers();
+  #opened = null;
 
   constructor(options = {}) {
     super();
@@ -37,6 +42,8 @@ export class Client extends EventTarget {
     };
     this.environment = { webrtc: 'RTCPeerConnection' in window, secure: window.isSecureContext, opfs: true, limit: null };
     this.quota = null;
+    /** More was sent and received this month than `settings.cap`. */
+    this.capped = false;
     this.demo = null;
     this.version = null;
     this.relay = { url: null, state: 'off', ping: null, cache: null, transport: null, retry: null, natives: null, swarms: null };
@@ -124,7 +131,13 @@ export class Client extends EventTarget {
   configure(changes) {
     this.settings = { ...this.settings, ...changes };
     saveSettings(this.settings);
-    return this.#ask('configure', { down: this.settings.down ?? null, up: this.settings.up ?? null });
+    return this.#configure();
+  }
+
+  /** Uploads unless the user said no, or the browser that data is dear and the user nothing. */
+  #configure() {
+    const { down = null, up = null, share } = this.settings;
+    return this.#ask('configure', { down, up, share: share ?? !navigator.connection?.saveData });
   }
 
   /** Tries to reach the relay now instead of at the next try. */
@@ -145,14 +158,21 @@ export class Client extends EventTarget {
         base: new URL('.', document.baseURI).href,
         timeOrigin: performance.timeOrigin,
         webrtc: this.environment.webrtc,
-        tab: tabName(),
         trackers, relay, peers, loopback,
         down: this.settings.down ?? null,
         up: this.settings.up ?? null,
       },
     });
     document.addEventListener('visibilitychange', () => this.#showVisibility());
+    this.#configure();
+    // Another tab has changed them.
+    window.addEventListener('storage', ({ key }) => {
+      if (key !== SETTINGS) return;
+      this.settings = loadSettings();
+      this.#configure();
+    });
     this.#openOptions();
+    setInterval(() => this.#look(), LOOK_MS);
     await Promise.all([this.#booted.promise, this.#registerServiceWorker()]);
   }
 
@@ -169,6 +189,7 @@ export class Client extends EventTarget {
     if (add !== null) opened.push(this.add(add, { named: true }));
     if (seed !== null) opened.push(this.#ask('fetchseed', { ...seed, at: performance.now() }).then((id) => this.#listed(id)));
     for (const promise of opened) promise.catch((error) => this.#refused(error));
+    this.#opened = Promise.allSettled(opened);
     if (play !== null) this.play(play).catch((error) => this.#refused(error));
   }
 
@@ -197,15 +218,57 @@ export class Client extends EventTarget {
   }
 
   /** A service worker asks for a file: hand its port to the engine, and keep it alive while it reads. */
-  #stream({ infoHash, file }, port) {
+  #stream({ infoHash, file, files }, port) {
     const torrent = this.torrents.find(({ snapshot }) => snapshot.infoHash === infoHash);
-    if (torrent?.files[file]) this.#read(torrent, file, port);
+    if (torrent && file === 'zip') this.#zip(torrent, files, port);
+    else if (torrent?.files[file]) this.#read(torrent, file, port);
     else port.postMessage({ found: null });
+  }
+
+  #zip(torrent, named, port) {
+    const { name, files: all } = torrent.snapshot;
+    const files = (named ? named.split('.').map((index) => all[index]) : wanted(all)).filter(Boolean);
+    const zip = { torrent: torrent.id, name: `${name}.zip`, files: files.map(({ index, path, length }) => ({ index, path: path.join('/'), length })), port };
+    this.#worker.postMessage({ zip }, [port]);
   }
 
   #read(torrent, index, port) {
     const { name, type, rate } = torrent.files[index];
     this.#worker.postMessage({ stream: { torrent: torrent.id, file: index, type, name, rate, port } }, [port]);
+  }
+
+  /** Puts the torrents that this browser keeps back on the list, behind those that the address names. */
+  async restore() {
+    await this.#opened;
+    const root = await navigator.storage?.getDirectory?.().catch(() => null);
+    const kept = [];
+    for await (const folder of root?.values() ?? []) {
+      if (folder.kind !== 'directory') continue;
+      const file = await folder.getFileHandle('remembered').then((handle) => handle.getFile(), () => null);
+      if (file?.size > 1) kept.push(file);
+    }
+    kept.sort((a, b) => a.lastModified - b.lastModified);
+    return Promise.all(kept.map(async (file) => {
+      const text = await file.text();
+      return this.add(text.slice(1), { paused: text[0] === '1' });
+    }));
+  }
+
+  /**
+   * Looks how much room there is: `quota` says it, and how much is still wanted. What stopped for want of room goes on when there is some,
+   * and what the user lets this page send and receive in a month is counted.
+   */
+  async #look() {
+    const own = this.torrents.filter(({ snapshot }) => !snapshot.follows);
+    if (this.settings.cap) (await import('./cap.js')).count(this, own.map(({ id }) => [id, this.#probes.get(id)]));
+    const { usage, quota } = (await navigator.storage?.estimate?.().catch(() => null)) ?? {};
+    if (!quota) return;
+    const left = ({ snapshot }) => (snapshot.kept && !snapshot.own ? snapshot.wanted - snapshot.haveWanted : 0);
+    this.quota = { usage, quota, wanted: this.torrents.reduce((sum, torrent) => sum + left(torrent), 0) };
+    for (const torrent of own) {
+      const full = torrent.snapshot.notices.some(({ code }) => code === 'quota');
+      if (full && quota - usage >= Math.min(left(torrent), ROOM)) torrent.resume();
+    }
   }
 
   #keepAlive(streams) {
@@ -240,7 +303,6 @@ export class Client extends EventTarget {
     else if (data.relay) this.#takeRelay(data.relay);
     else if (data.removed) this.#forget(Number(data.removed));
     else if (data.streams !== undefined) this.#keepAlive(Number(data.streams));
-    else if (data.quota) this.quota = JSON.parse(data.quota);
     else if (data.booted) this.#boot(data.booted);
     else if (data.failed) this.#fail(new TomboloError('engine', data.failed));
   }
@@ -249,6 +311,7 @@ export class Client extends EventTarget {
     this.version = version;
     Object.assign(this.environment, { opfs, limit });
     this.#showVisibility();
+    this.#look();
     this.#booted.resolve();
     this.dispatchEvent(new Event('change'));
   }
@@ -271,10 +334,19 @@ export class Client extends EventTarget {
   #takeSnapshot({ snapshot: text, changes }) {
     const { torrent: id, ...snapshot } = JSON.parse(text);
     snapshot.version = this.version;
+    this.#warn(snapshot);
     const known = this.#torrents.get(id);
     if (known) known.update(snapshot, changes);
     const torrent = known ?? this.#list(id, snapshot, changes);
     this.dispatchEvent(Object.assign(new Event('snapshot'), { torrent }));
+  }
+
+  /** Notices that only all torrents together give cause for. */
+  #warn({ phase, notices }) {
+    const { usage, quota, wanted } = this.quota ?? {};
+    const short = wanted - (quota - usage);
+    if (phase === 'downloading' && short > 0) notices.push({ code: 'quota-soon', details: { room: quota - usage, wanted } });
+    if (this.capped) notices.push({ code: 'cap', details: { cap: this.settings.cap } });
   }
 
   #list(id, snapshot, changes) {
@@ -298,6 +370,7 @@ export class Client extends EventTarget {
     this.#torrents.get(id)?.dispatchEvent(new Event('remove'));
     this.#torrents.delete(id);
     this.#probes.delete(id);
+    this.#look();
     this.dispatchEvent(new Event('change'));
   }
 
@@ -309,17 +382,6 @@ export class Client extends EventTarget {
 
 function pathOf(file) {
   return (file.webkitRelativePath || file.name).split('/').filter((part) => part !== '');
-}
-
-/** A name that this tab keeps across reloads: it finds its own storage again by it. */
-function tabName() {
-  try {
-    const name = sessionStorage.getItem('tombolo.tab') ?? crypto.getRandomValues(new Uint32Array(2)).join('');
-    sessionStorage.setItem('tombolo.tab', name);
-    return name;
-  } catch {
-    return 'none';
-  }
 }
 
 function loadSettings() {

@@ -8,10 +8,14 @@ const TYPES = {
   pdf: 'application/pdf', txt: 'text/plain; charset=utf-8', vtt: 'text/vtt', srt: 'text/plain; charset=utf-8',
 };
 
+/** How often the engine is told how a player fares, in ms. */
+const PACE_MS = 1000;
+
 /** A file of a torrent; what it tells is as new as the torrent's snapshot. */
 export class TorrentFile {
   #torrent;
   #element = null;
+  #paced = 0;
 
   constructor(torrent, index) {
     this.#torrent = torrent;
@@ -85,17 +89,31 @@ export class TorrentFile {
     return this.#torrent.setDeadline(this.index, start, rate);
   }
 
+  /** Tells the engine how its player fares, once a second and at each seek: what must come soon, and what peers may bring. */
+  #pace = ({ type, target }) => {
+    const { rate } = this;
+    const now = performance.now();
+    if (rate === null || (type !== 'seeking' && now - this.#paced < PACE_MS)) return;
+    this.#paced = now;
+    const { buffered: ranges, currentTime: at, playbackRate } = target;
+    let buffered = 0;
+    for (let n = 0; n < ranges.length; n++) if (ranges.start(n) <= at && at < ranges.end(n)) buffered = (ranges.end(n) - at) / playbackRate;
+    this.#torrent.pace(this.index, rate, buffered);
+  };
+
   /** Shows it in a `<video>`, `<audio>` or other element with `src`, as it arrives. */
   streamTo(element) {
     const url = this.streamURL;
     if (url === null) throw this.#torrent.unplayable();
     this.#element = element;
+    for (const event of ['timeupdate', 'progress', 'seeking']) element.addEventListener(event, this.#pace);
     element.src = url;
     return element;
   }
 
   /** Its bytes, or those of `[start, end)`, as they arrive; what is not read is not hurried for. */
   stream({ start = 0, end = this.length } = {}) {
+    if (this.#torrent.snapshot.follows && this.streamURL) return this.#elsewhere(start, end);
     const { port1: port, port2 } = new MessageChannel();
     let left = Math.min(end, this.length) - start;
     let arrived;
@@ -124,6 +142,13 @@ export class TorrentFile {
         port.close();
       },
     }, { highWaterMark: 0 });
+  }
+
+  /** The same while another tab has the engine: the service worker knows it. */
+  #elsewhere(start, end) {
+    const { readable, writable } = new TransformStream();
+    fetch(this.streamURL, { headers: { range: `bytes=${start}-${end - 1}` } }).then(({ body }) => body.pipeTo(writable)).catch((error) => writable.abort(error));
+    return readable;
   }
 
   /** The whole file once it is there, from storage and without a copy; wants it if it was not wanted. */

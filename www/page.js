@@ -5,3 +5,4 @@ import { App } from './ui/app.js';
 
 window.tombolo = new Client(readParameters(location));
 new App(window.tombolo);
+window.tombolo.restore().catch((error) => console.warn('What this browser keeps cannot be listed.', error));

@@ -36,36 +36,25 @@ export async function fetchBlob(url, progress) {
 }
 
 /**
- * The folder in which this tab keeps a torrent. Two tabs may have the same torrent: each holds the lock of its own folder, and
- * a reloaded tab waits for the one it had. Resolves with `{folder, release}`, or null where nothing can be kept.
+ * The folder of a torrent: `{folder, release, remove}`, once no other tab has it; `wait()` is called if one has. Null where nothing can be
+ * kept, and when `signal` ends the waiting.
  */
-export async function claimFolder(infoHash, tab) {
+export async function claimFolder(infoHash, wait, signal) {
   const root = await navigator.storage?.getDirectory?.().catch(() => null);
   if (!root || !('createSyncAccessHandle' in FileSystemFileHandle.prototype)) return null;
-  const before = await lastFolder(root, infoHash, tab);
-  const names = Array.from({ length: 16 }, (_, n) => (n ? `${infoHash}.${n}` : infoHash));
-  if (before !== null) names.unshift(before);
-  for (const [index, name] of names.entries()) {
-    const release = await lock(`tombolo ${name}`, before !== null && index === 0 ? WAIT_MS : 0);
-    if (!release) continue;
-    const folder = await root.getDirectoryHandle(name, { create: true });
-    await writeText(folder, 'tab', tab);
-    return { folder, release, remove: () => root.removeEntry(name, { recursive: true }) };
+  const name = `tombolo ${infoHash}`;
+  let release = await lock(name, AbortSignal.timeout(RELOAD_MS));
+  if (!release) {
+    wait();
+    release = await lock(name, signal);
+    if (!release) return null;
   }
-  return null;
+  const folder = await root.getDirectoryHandle(infoHash, { create: true });
+  return { folder, release, remove: () => root.removeEntry(infoHash, { recursive: true }) };
 }
 
-/** How long a reloaded tab waits for its former self to let go of its folder, in ms. */
-const WAIT_MS = 3000;
-
-/** The folder of that torrent which this tab had before it was reloaded. */
-async function lastFolder(root, infoHash, tab) {
-  for await (const [name, folder] of root.entries()) {
-    if (folder.kind !== 'directory' || !name.startsWith(infoHash)) continue;
-    if ((await readText(folder, 'tab')) === tab) return name;
-  }
-  return null;
-}
+/** How long a reloaded tab may take to let go of its folders, in ms. */
+const RELOAD_MS = 300;
 
 /** Bodies that stay open to one origin: a browser keeps six connections to a host, for all its tabs. */
 const DOWNS = 3;
@@ -73,7 +62,7 @@ const DOWNS = 3;
 /** Claims one of the bodies that may stay open; resolves with what gives it back, null where there is none. */
 export async function claimDown() {
   for (let n = 0; navigator.locks && n < DOWNS; n++) {
-    const release = await lock(`tombolo down ${n}`, 0);
+    const release = await lock(`tombolo down ${n}`, null);
     if (release) return release;
   }
   return null;
@@ -98,8 +87,8 @@ export function readBody(url, chunk, end, start, length = Infinity) {
       retry = parseInt(response.headers.get('retry-after') ?? (busy && (await response.text())));
       return;
     }
-    const reader = response.body.getReader();
-    for (let part; length > 0 && !(part = await reader.read()).done; length -= part.value.length) chunk(part.value.subarray(0, length));
+    const next = readerOf(response.body);
+    for (let part; length > 0 && !(part = await next()).done; length -= part.value.length) chunk(part.value.subarray(0, length));
   };
   read().catch(() => {}).then(() => {
     if (!signal.aborted) end(status, retry);
@@ -108,25 +97,38 @@ export function readBody(url, chunk, end, start, length = Infinity) {
   return () => stop.abort();
 }
 
-/** Takes a lock until `release` is called or the tab ends; null if it is not free within `wait` ms. */
-function lock(name, wait) {
+/** How much of a body is read at once, in bytes. */
+const READ = 256 << 10;
+
+/** What reads a body, part after part: into one buffer where the browser can, since thousands of them wait long for the garbage collector. */
+function readerOf(body) {
+  try {
+    const reader = body.getReader({ mode: 'byob' });
+    let buffer = new ArrayBuffer(READ);
+    return async () => {
+      const part = await reader.read(new Uint8Array(buffer));
+      buffer = part.value?.buffer;
+      return part;
+    };
+  } catch {
+    const reader = body.getReader();
+    return () => reader.read();
+  }
+}
+
+/** Takes a lock until `release` is called or the tab ends; null if that is not to be before `signal`, without one at once. */
+function lock(name, signal) {
   return new Promise((resolve) => {
-    const options = wait > 0 ? { signal: AbortSignal.timeout(wait) } : { ifAvailable: true };
+    const options = signal === null ? { ifAvailable: true } : { signal };
     const hold = (held) => (held ? new Promise((release) => resolve(release)) : resolve(null));
     navigator.locks.request(name, options, hold).catch(() => resolve(null));
   });
 }
 
 /** Writes a small file whole. */
-export async function writeText(folder, name, text) {
-  await writeBytes(folder, name, new TextEncoder().encode(text));
-}
-
-/** Writes a small file whole. */
 export async function writeBytes(folder, name, bytes) {
   const copy = bytes.slice(); // what comes from wasm is a view of its memory
-  const file = await folder.getFileHandle(name, { create: true });
-  const access = await file.createSyncAccessHandle();
+  const access = await openAccess(folder, name);
   try {
     access.truncate(0);
     access.write(copy, { at: 0 });
@@ -146,14 +148,21 @@ export async function readBytes(folder, name) {
   }
 }
 
-async function readText(folder, name) {
-  const bytes = await readBytes(folder, name);
-  return bytes && new TextDecoder().decode(bytes);
-}
+/** How often, and how long apart in ms, a file is tried that a tab which was just closed still has open. */
+const OPEN_TRIES = 40;
+const OPEN_MS = 50;
 
 /** Opens a stored file for reading and writing, made if need be. */
 export async function openAccess(folder, name) {
-  return (await folder.getFileHandle(name, { create: true })).createSyncAccessHandle();
+  const file = await folder.getFileHandle(name, { create: true });
+  for (let tries = OPEN_TRIES; ; tries--) {
+    try {
+      return await file.createSyncAccessHandle();
+    } catch (error) {
+      if (error.name !== 'NoModificationAllowedError' || tries === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, OPEN_MS));
+    }
+  }
 }
 
 /** A stored file as a File, without a copy. */
@@ -170,11 +179,6 @@ export async function listNames(folder) {
 export async function hasStorage() {
   const root = await navigator.storage?.getDirectory?.().catch(() => null);
   return Boolean(root) && 'createSyncAccessHandle' in FileSystemFileHandle.prototype;
-}
-
-/** How much this origin stores and may store. */
-export async function estimate() {
-  return (await navigator.storage?.estimate?.().catch(() => null)) ?? null;
 }
 
 /** Writes bytes of an open stored file; gives how many. */

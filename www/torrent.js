@@ -6,6 +6,9 @@ import { TorrentFile } from './file.js';
 /** How long a saved file's object URL is kept for the browser to finish reading it, in ms. */
 const URL_LIFE_MS = 10 * 60 * 1000;
 
+/** The files that are wanted and hold something of the user's. */
+export const wanted = (files) => files.filter(({ pad, priority }) => !pad && priority !== 'skip');
+
 /** The rejection of a command: `code` for programs, `message` one line fit for showing, `details` its numbers. */
 export class TomboloError extends Error {
   constructor(code, message, details = {}) {
@@ -142,12 +145,25 @@ export class Torrent extends EventTarget {
 
   /** Why nothing can be played where there is no service worker. */
   unplayable() {
-    return new TomboloError('insecure', 'Playing needs a secure page with a service worker: open the https address, or localhost.');
+    return new TomboloError('insecure', 'This needs a secure page with a service worker: open the https address, or localhost.');
   }
 
   /** Hands the engine a port by which file `index` is read. */
   read(index, port) {
     this.#engine.read(index, port);
+  }
+
+  /** A player of file `index` plays `rate` bytes a second and could go on for so many seconds with what it has read. */
+  pace(index, rate, buffered) {
+    this.#engine.ask('pace', { file: index, rate, buffered }).catch(() => {});
+  }
+
+  /** The address of one zip of files, of all that are wanted if none are named; null like a file's. It is made as it is read. */
+  zipURL(indices = null) {
+    const { infoHash, name, files } = this.#snapshot;
+    if (files.length === 0 || !navigator.serviceWorker?.controller) return null;
+    const query = indices ? `?files=${[...indices].join('.')}` : '';
+    return new URL(`stream/${infoHash}/zip/${encodeURIComponent(name)}.zip${query}`, document.baseURI).href;
   }
 
   /** Wants only these files, with this priority; the others are skipped. */
@@ -207,15 +223,37 @@ export class Torrent extends EventTarget {
     return new File([await this.#engine.ask('file', { file: index })], name, { type });
   }
 
-  /** Saves file `index` to the user's disk. */
+  /** Saves file `index` to the user's disk: from storage if it is whole, else as it arrives. */
   async save(index) {
+    await this.metadata();
+    const url = this.fileURL(index);
+    if (!this.describe(index).done && url) return (await import('./save.js')).download(`${url}?save`);
     const file = await this.file(index);
-    const url = URL.createObjectURL(file);
-    const anchor = Object.assign(document.createElement('a'), { href: url, download: file.name, hidden: true });
+    const blob = URL.createObjectURL(file);
+    const anchor = Object.assign(document.createElement('a'), { href: blob, download: file.name, hidden: true });
     document.body.append(anchor);
     anchor.click();
     anchor.remove();
-    setTimeout(() => URL.revokeObjectURL(url), URL_LIFE_MS);
+    setTimeout(() => URL.revokeObjectURL(blob), URL_LIFE_MS);
+  }
+
+  /** Saves files as one zip, all that are wanted if none are named. */
+  async saveZip(indices = null) {
+    await this.metadata();
+    const url = this.zipURL(indices);
+    if (url === null) throw this.unplayable();
+    (await import('./save.js')).download(url);
+  }
+
+  /** Writes file `index` where the user says, by the file-system picker; resolves when it is written. `{signal}` gives up. */
+  async saveAs(index, options) {
+    return (await import('./save.js')).saveFile(this, index, options);
+  }
+
+  /** Writes files, all that are wanted if none are named, into a folder that the user picks. */
+  async saveTo(indices = null, options) {
+    const files = indices ?? wanted(this.#snapshot.files).map(({ index }) => index);
+    return (await import('./save.js')).saveFolder(this, files, options);
   }
 }
 

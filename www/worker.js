@@ -2,17 +2,20 @@
 
 import init, * as engine from './pkg/tombolo_web.js';
 import * as platform from './platform.js';
+import { Tabs } from './tabs.js';
 
 /** Under way before the page has said a word. */
 const wasm = fetch(new URL('./pkg/tombolo_web_bg.wasm', import.meta.url));
 wasm.catch(() => {});
 
+const tabs = new Tabs((message, transfer = []) => postMessage(message, transfer), (...given) => engine.command(...given));
+
 /** What the engine calls to speak to the page. */
 const host = {
   ...platform,
-  report: (kind, text) => postMessage({ [kind]: text }),
-  snapshot: (snapshot, changes) =>
-    postMessage({ snapshot, changes }, changes ? [changes.map.buffer, changes.counts.buffer, changes.source.buffer] : []),
+  claimFolder: (infoHash, torrent) => tabs.claim(infoHash, torrent),
+  report: (kind, text) => tabs.report(kind, text),
+  snapshot: (snapshot, changes) => tabs.snapshot(snapshot, changes),
   negotiate: (rtc, offer, sdp) => postMessage({ rtc, offer, sdp }),
 };
 
@@ -73,9 +76,17 @@ function receive(message) {
   else if (message.rtc === 'described') engine.described(message.offer, message.sdp);
   else if (message.rtc === 'failed') engine.unconnected(message.offer);
   else if (message.rtc) forward(message);
-  else if (message.command) command(message);
-  else if (message.stream) engine.stream(message.stream);
+  else if (message.command) tabs.forward(message) || command(message);
+  else if (message.stream || message.zip) read(message);
   else if (message.visible !== undefined) engine.visible(message.visible);
+}
+
+/** The service worker wants to read of a torrent: the tab that leads it is to answer. */
+async function read({ stream, zip }) {
+  const { torrent, port } = stream ?? zip;
+  if (tabs.follows(torrent)) port.postMessage({ found: null });
+  else if (stream) engine.stream(stream);
+  else (await import('./zip.js')).serve(zip, (request) => engine.stream(request));
 }
 
 function command({ command, id, ...args }) {

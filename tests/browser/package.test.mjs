@@ -118,4 +118,4 @@ test('its types name what is there, and a strict program compiles with them', ne
 });
 
 /** What the parts of the client are to each other. */
-const INTERNAL = new Set(['constructor', 'update', 'describe', 'read', 'unplayable']);
+const INTERNAL = new Set(['constructor', 'update', 'describe', 'read', 'unplayable', 'pace']);

@@ -5,7 +5,15 @@ use crate::{pack, place};
 use std::path::Path;
 
 /// What is in it: from below the packed page, from the workspace's root, and the name in the package.
-const PAGE: [&str; 4] = ["client.js", "worker.js", "sw.js", "pkg/tombolo_web_bg.wasm"];
+const PAGE: [&str; 7] = [
+    "client.js",
+    "worker.js",
+    "sw.js",
+    "save.js",
+    "zip.js",
+    "cap.js",
+    "pkg/tombolo_web_bg.wasm",
+];
 const ROOT: [(&str, &str); 4] = [
     ("www/client.d.ts", "client.d.ts"),
     ("docs/package.md", "README.md"),
@@ -45,7 +53,7 @@ fn manifest() -> String {
     ".": {{ "types": "./client.d.ts", "default": "./client.js" }},
     "./sw.js": "./sw.js"
   }},
-  "files": ["client.js", "client.d.ts", "worker.js", "sw.js", "pkg/tombolo_web_bg.wasm"]
+  "files": ["client.js", "client.d.ts", "worker.js", "sw.js", "save.js", "zip.js", "cap.js", "pkg/tombolo_web_bg.wasm"]
 }}
 "#,
         env!("CARGO_PKG_VERSION")

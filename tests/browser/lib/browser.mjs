@@ -13,10 +13,9 @@ const FLAGS = [
   '--disable-features=WebRtcHideLocalIpsWithMdns',
 ];
 
-/** Starts a browser that is closed after test `t`. With `flags` come further command line flags. */
-export async function browser(t, { flags = [] } = {}) {
+/** Starts a browser that is closed after test `t`. With `flags` come further command line flags, with `profile` that of one closed before. */
+export async function browser(t, { flags = [], profile = folder(t, 'profile') } = {}) {
   const { chromium } = await import('playwright-core');
-  const profile = folder(t, 'profile');
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     headless: true,
