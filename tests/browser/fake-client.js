@@ -253,6 +253,7 @@ class FakeClient extends EventTarget {
   }
 
   reconnect() { this.calls.push(['reconnect']); }
+  async restore() { return []; }
   act(id) { this.calls.push(['act', id]); }
   probe() { return null; }
 }

@@ -70,9 +70,9 @@ test('what is only played is not kept', needs('chromium'), async (t) => {
   tab.assertClean();
 });
 
-test('a torrent that stopped for want of room goes on when there is some', needs('chromium'), async (t) => {
-  const file = write(join(folder(t, 'content'), 'content.bin'), 24 * MIB);
-  const seeder = await seed(t, file);
+test('want of room is foretold, and a torrent that stopped for it goes on when there is some', needs('chromium'), async (t) => {
+  const file = write(join(folder(t, 'content'), 'content.bin'), 40 * MIB);
+  const seeder = await seed(t, file, '--up', `${2 * MIB}`);
   const relay = await Relay.start(t);
   const chromium = await browser(t);
   let allow;
@@ -80,8 +80,9 @@ test('a torrent that stopped for want of room goes on when there is some', needs
   const tab = await chromium.open(url, async (page) => {
     const session = await chromium.context.newCDPSession(page);
     allow = (quotaSize) => session.send('Storage.overrideQuotaForOrigin', { origin: relay.origin, quotaSize });
-    await allow(8 * MIB);
+    await allow(24 * MIB);
   });
+  assert.match(await tab.notice('quota-soon'), /Not enough room for all of it/);
   assert.match(await tab.notice('quota'), /No room left in this browser/);
   await allow(200 * MIB);
   await tab.done();

@@ -1,7 +1,5 @@
 //! Pieces in memory: all there is where the page is not secure or the browser keeps no files for it, and what is only played.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use tombolo_core::event::StorageError;
 use tombolo_core::layout::{Piece, Range};
@@ -23,7 +21,7 @@ pub(crate) struct Memory {
     pieces: Map<u32, Bytes>,
     room: u64,
     /// Pieces give way to others, the one that was used longest ago first: they are in that order here.
-    passing: Option<VecDeque<Piece>>,
+    passing: Option<Vec<Piece>>,
     /// What has given way.
     lost: Vec<Piece>,
 }
@@ -42,7 +40,7 @@ impl Memory {
 
     /// The same where pieces give way to others when there is no room.
     pub(crate) fn passing(plan: Plan, room: u64) -> Self {
-        let passing = Some(VecDeque::new());
+        let passing = Some(Vec::new());
         Self {
             passing,
             ..Self::new(plan, room)
@@ -58,7 +56,7 @@ impl Memory {
     pub(crate) fn touch(&mut self, piece: Piece) {
         if let Some(order) = &mut self.passing {
             order.retain(|other| *other != piece);
-            order.push_back(piece);
+            order.push(piece);
         }
     }
 
@@ -71,8 +69,8 @@ impl Memory {
     pub(crate) fn write(&mut self, piece: Piece, data: &Slices) -> Result<(), StorageError> {
         let length = data.len() as u64;
         while length > self.room {
-            let oldest = self.passing.as_mut().and_then(VecDeque::pop_front);
-            let oldest = oldest.ok_or(StorageError::Full)?;
+            let order = self.passing.as_mut().filter(|order| !order.is_empty());
+            let oldest = order.ok_or(StorageError::Full)?.remove(0);
             if let Some(bytes) = self.pieces.remove(&oldest.number()) {
                 self.room += bytes.len() as u64;
                 self.lost.push(oldest);
