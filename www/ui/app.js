@@ -12,6 +12,14 @@ import { Strip } from './strip.js';
 import { TorrentView } from './torrent.js';
 
 const PACE = 250;
+/** The service worker keeps the shell when the page has long been up: it is in no hurry. */
+const SHELL_MS = 2000;
+
+/** The link of an address like `/#magnet:…`. */
+function decodeHash() {
+  const link = location.hash.slice(1);
+  return /^magnet:/i.test(link) ? link : decodeURIComponent(link);
+}
 
 export class App {
   constructor(client) {
@@ -43,7 +51,14 @@ export class App {
       this.view.update(torrent);
       this.view.player.open(torrent, index);
     });
-    this.client.ready?.then(() => this.schedule(), fail);
+    this.client.ready?.then(() => {
+      this.schedule();
+      setTimeout(() => navigator.serviceWorker?.controller?.postMessage('shell'), SHELL_MS);
+    }, fail);
+    addEventListener('hashchange', () => /^#magnet(:|%3a)/i.test(location.hash) && this.add.add(decodeHash()));
+    globalThis.launchQueue?.setConsumer(async ({ files }) => {
+      for (const file of files) await this.add.add(await file.getFile());
+    });
     document.addEventListener('visibilitychange', () => this.schedule());
     for (const event of ['online', 'offline']) addEventListener(event, () => this.schedule());
     addEventListener('keydown', event => this.key(event));

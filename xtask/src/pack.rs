@@ -10,11 +10,11 @@ use crate::setup;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The scripts that something outside asks for by address: the page, the module for pages of one's own, and two workers.
-const ENTRIES: [&str; 4] = ["page.js", "client.js", "worker.js", "sw.js"];
+/// The scripts that something outside asks for by address: the page, the module for pages of one's own, and two workers, one in two parts.
+const ENTRIES: [&str; 5] = ["page.js", "client.js", "worker.js", "sw.js", "shell.js"];
 
 /// Files that are copied as they are; folders with everything in them.
-const COPIED: [&str; 3] = ["index.html", "icons", "pkg/tombolo_web_bg.wasm"];
+const COPIED: [&str; 4] = ["index.html", "manifest.webmanifest", "icons", "pkg/tombolo_web_bg.wasm"];
 
 /// Written last: when the page was packed. Hidden, so that it is not served.
 const STAMP: &str = ".stamp";
