@@ -147,6 +147,7 @@ export class Client extends EventTarget {
         webrtc: this.environment.webrtc,
         tab: tabName(),
         trackers, relay, peers, loopback,
+        extra: this.settings.trackers ?? [],
         down: this.settings.down ?? null,
         up: this.settings.up ?? null,
       },
@@ -157,7 +158,7 @@ export class Client extends EventTarget {
   }
 
   #iceServers() {
-    const { ice } = this.options;
+    const ice = this.options.ice ?? this.settings.ice ?? null;
     if (ice === 'off' || (ice === null && isLoopback(location.hostname))) return [];
     return [{ urls: ice ?? DEFAULT_ICE }];
   }

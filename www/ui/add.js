@@ -43,7 +43,7 @@ export class Add {
     this.clear(field);
     const late = setTimeout(() => say('The engine is still starting; the link is opened as soon as it is up.'), 1500);
     try {
-      const torrent = await this.client.add(id, options);
+      const torrent = await this.client.add(id, { ...(this.client.settings?.keep === false && { keep: false }), ...options });
       if (field.input.value.trim() === id) field.input.value = '';
       this.opened(torrent);
     } catch (error) {

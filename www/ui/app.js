@@ -5,7 +5,7 @@ import { isolateNumbers, rate } from './format.js';
 import { Add } from './add.js';
 import { together } from './flows.js';
 import { List, titleOf } from './list.js';
-import { Notices, currentNotices } from './notices.js';
+import { Notices, currentNotices, removable } from './notices.js';
 import { ShareBar } from './share.js';
 import { applyTheme, ask, showKeys, showSettings } from './sheets.js';
 import { Strip } from './strip.js';
@@ -178,6 +178,13 @@ export class App {
     this.schedule();
   }
 
+  /** Makes room by the torrent that the notice names. */
+  free({ snapshot }) {
+    const needed = snapshot.notices.find(({ code }) => code === 'quota')?.details?.needed ?? snapshot.wanted - snapshot.haveWanted;
+    const other = removable(this.client, snapshot, needed);
+    Promise.resolve(other?.remove({ files: true })).catch(error => this.fail(error));
+  }
+
   /** Buttons of notices. */
   act(id) {
     const torrent = this.open, { client } = this;
@@ -186,6 +193,8 @@ export class App {
       'open-https': () => location.assign(location.href.replace(/^http:/, 'https:')),
       'open-without-relay': () => torrent?.openWithoutRelay(),
       'another-relay': () => showSettings(client, 'relay'),
+      trackers: () => showSettings(client, 'trackers'),
+      free: () => this.free(torrent),
       announce: () => torrent?.announce?.(),
       reconnect: () => client.reconnect?.(),
       list: () => this.show(null),
@@ -218,7 +227,7 @@ export class App {
     if (key === '/') this.add.focus();
     else if (key === '?') showKeys();
     else if (!open || open.snapshot.phase === 'adding') return false;
-    else if (key === ' ' && !event.target.closest?.('button, a, summary, video, input, canvas')) player.isOpen ? player.toggle() : view.togglePause();
+    else if (key === ' ' && !event.target.closest?.('button, a, summary, video, input')) player.isOpen ? player.toggle() : view.togglePause();
     else if (player.isOpen && /^[jl]$/i.test(key)) player.band.wind(player.video.currentTime + (key.toLowerCase() === 'j' ? -10 : 10));
     else if (player.isOpen && /^[,.]$/.test(key)) player.band.piece(key === ',' ? -1 : 1);
     else if (key.toLowerCase() === 's') view.saveAll();

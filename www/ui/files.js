@@ -1,8 +1,8 @@
 // The files of a torrent as a tree grid: select, name, size, done, priority, play, save. One tab stop: arrows move and
 // open folders, X selects, P changes the priority, S saves, Enter plays or saves. Rows are pooled.
-import { bdi, byId, el, icon, isOff, isRtl, setAttr, setHidden, setName, setOff, setText } from './dom.js';
+import { bdi, byId, el, icon, isOff, isRtl, rebuild, setAttr, setHidden, setName, setOff, setText } from './dom.js';
 import { bytes, clean, count, phrase, wholePercent } from './format.js';
-import { buildTree, flatten, playable, search, selection } from './tree.js';
+import { buildTree, flatten, playable, search, selection, viewable } from './tree.js';
 import { Rows } from './rows.js';
 
 const PRIORITIES = [['high', 'High'], ['normal', 'Normal'], ['low', 'Low'], ['skip', 'Skip']];
@@ -69,7 +69,7 @@ export class Files {
     row.bar = el('span', { class: 'bar', 'aria-hidden': 'true' }, row.fillBar);
     row.done = el('output');
     row.priority = el('select', { class: 'prio', tabindex: '-1', change: () => this.setPriority(item(), row.priority.value) }, ...PRIORITIES.map(([value, text]) => el('option', { value }, text)));
-    row.play = el('button', { type: 'button', class: 'ico', tabindex: '-1', click: () => this.act.play(item().node.file) }, icon('play'));
+    row.play = el('button', { type: 'button', class: 'ico', tabindex: '-1', click: () => this.act.play(item().node.file) });
     row.save = el('button', { type: 'button', class: 'ico', tabindex: '-1', click: () => isOff(row.save) || this.act.save(item().node.file) }, icon('save'));
     const cell = (kind, ...children) => el('td', { class: kind, role: 'gridcell' }, ...children);
     row.node = el('tr', { role: 'row', tabindex: '-1' }, cell('check', row.check), cell('trunc', row.indent), row.size, cell('done', row.bar, row.done), cell('opt', row.priority), cell('num acts', row.play, row.save));
@@ -121,8 +121,10 @@ export class Files {
     setText(row.done, skip && !file.done ? '–' : wholePercent(share));
     setAttr(row.priority, 'aria-label', `Priority of ${name}`);
     if (row.priority.value !== file.priority && document.activeElement !== row.priority) row.priority.value = file.priority;
-    setHidden(row.play, !playable(name) || skip);
-    setAttr(row.play, 'aria-label', `Play ${name}`);
+    setHidden(row.play, !(playable(name) || viewable(name)) || skip);
+    const way = playable(name) ? 'play' : 'open';
+    rebuild(row.play, way, () => [icon(way)]);
+    setAttr(row.play, 'aria-label', `${way === 'play' ? 'Play' : 'Open'} ${name}`);
     setAttr(row.save, 'aria-label', `Save ${name}`);
     setOff(row.save, whole ? null : 'Can be saved when it is complete');
   }
@@ -170,7 +172,7 @@ export class Files {
     else if (event.key.toLowerCase() === 'x') this.toggle(item);
     else if (event.key.toLowerCase() === 'p' && !folder) this.nextPriority(item);
     else if (event.key.toLowerCase() === 's' && !folder) this.trySave(item);
-    else if (event.key === 'Enter' && onRow) folder ? this.open(item) : playable(item.node.name) ? this.act.play(item.node.file) : this.trySave(item);
+    else if (event.key === 'Enter' && onRow) folder ? this.open(item) : playable(item.node.name) || viewable(item.node.name) ? this.act.play(item.node.file) : this.trySave(item);
     else return;
     event.preventDefault();
     event.stopPropagation();

@@ -173,6 +173,13 @@ export class Player {
     return films[films.findIndex(({ index }) => index === this.index) + 1];
   }
 
+  /** The pieces from the playhead to the end of what is fetched ahead; null where nothing plays. */
+  window() {
+    const { band, video } = this;
+    if (!this.isOpen || !(video.duration > 0) || !band.file) return null;
+    return { from: band.pieceAt(video.currentTime), to: band.pieceAt(video.currentTime + AHEAD) };
+  }
+
   /** The files that play, where there are several. */
   playlist(s) {
     const films = filmsOf(s.files), list = byId('playlist');
@@ -184,7 +191,12 @@ export class Player {
       const name = bdi(file.path[file.path.length - 1]);
       return el('li', {}, el('button', { type: 'button', 'aria-current': here ? 'true' : null, click: () => this.play(file.index) }, el('span', {}, here ? icon('play') : null), name, el('small')));
     }));
-    films.forEach((file, at) => setText(list.children[at].querySelector('small'), `${wholePercent(file.length ? file.done / file.length : 1)} here`));
+    const next = this.next(), length = this.video.duration;
+    films.forEach((file, at) => {
+      const here = `${wholePercent(file.length ? file.done / file.length : 1)} here`;
+      const soon = file === next && file.done < file.length && length > AHEAD ? `, fetched from ${duration(length - AHEAD)} on` : '';
+      setText(list.children[at].querySelector('small'), here + soon);
+    });
   }
 
   /** Offers the subtitles beside the film. */

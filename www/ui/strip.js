@@ -14,8 +14,8 @@ const GAP = 0.6;
 const STEADY = 0.2;
 
 export class Strip {
-  /** `figure` is filled; `bleed` = as tall as the rest of the window (empty page). */
-  constructor(figure, { scale = null } = {}) {
+  /** `figure` is filled; `bleed` = as tall as the rest of the window (empty page). `point(peer)` is told whose row the pointer is on, or null. */
+  constructor(figure, { scale = null, point = null } = {}) {
     this.figure = figure;
     this.scale = scale;
     this.bleed = figure.classList.contains('bleed');
@@ -23,6 +23,10 @@ export class Strip {
     this.table = el('table');
     this.hidden = el('div', { class: 'vh' }, this.table);
     this.state = null;
+    if (point) {
+      figure.addEventListener('pointermove', event => point(this.peerAt(event)));
+      figure.addEventListener('pointerleave', () => point(null));
+    }
     this.seen = watch(figure, { resize: () => this.draw(), appear: () => this.paint(true) });
   }
 
@@ -109,6 +113,14 @@ export class Strip {
     }
     for (const row of rows) row.dot = root.appendChild(svg('circle', { cx: this.x(dot), cy: row.y, r: 3.5, visibility: 'hidden', stroke: `var(--${token})`, 'stroke-width': 1.5 }));
     return rows;
+  }
+
+  /** Whose row is under the pointer. */
+  peerAt({ clientX, clientY }) {
+    const { at } = this, box = this.figure.getBoundingClientRect();
+    const x = this.x(clientX - box.left), index = Math.round((clientY - box.top - at.rowTop) / at.rowStep);
+    const side = x < at.tab ? 'left' : x > at.coast ? 'right' : '';
+    return this.view().rows[side]?.[index] ?? null;
   }
 
   /** Widths and words; with `fresh` the lines are laid anew by the mean widths first. */

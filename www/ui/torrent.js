@@ -1,5 +1,5 @@
 // One torrent: title and actions, readouts, graph, strip, map, files, peers, trackers, player, link to share.
-import { byId, button, el, rebuild, say, setAttr, setHidden, setOff, isOff, setText } from './dom.js';
+import { byId, button, el, rebuild, say, setAttr, setHidden, setOff, isOff, setText, svg } from './dom.js';
 import { bytes, bytesOf, phrase, pieceSize, plural, rate, shortHash } from './format.js';
 import { Files, firstPlayable } from './files.js';
 import { Graph, History } from './graph.js';
@@ -11,6 +11,7 @@ import { Readouts } from './readouts.js';
 import { ShareBar } from './share.js';
 import { Steps } from './steps.js';
 import { Strip } from './strip.js';
+import { playable } from './tree.js';
 
 const PHASES = [['random-first', 'random first'], ['rarest-first', 'rarest first'], ['endgame', 'endgame']];
 
@@ -21,7 +22,7 @@ export class TorrentView {
     this.memory = new WeakMap();
     this.readouts = new Readouts(byId('readouts'));
     this.graph = new Graph(byId('graph'));
-    this.strip = new Strip(byId('strip'), { scale: byId('strip-scale') });
+    this.strip = new Strip(byId('strip'), { scale: byId('strip-scale'), point: peer => this.marked === peer || this.mark(peer) });
     this.share = new ShareBar(byId('share'));
     this.map = new PieceMap({ box: byId('map'), legend: byId('legend'), select: byId('map-view') });
     this.files = new Files({
@@ -30,7 +31,7 @@ export class TorrentView {
       save: index => this.save([index]),
     });
     this.player = new Player({ play: index => this.play(index), fail: this.act.fail });
-    this.peers = new Peers();
+    this.peers = new Peers(peer => this.mark(peer));
     this.trackers = new Trackers();
     this.steps = new Steps(byId('steps'));
     this.stripAdding = new Strip(byId('strip-adding'));
@@ -83,11 +84,11 @@ export class TorrentView {
     this.strip.update({ snapshot: s, relay: this.client.relay, mode: stripMode(s, out), webrtc: this.client.environment?.webrtc });
     this.share.update(s.sources, give);
     this.phase(s, give, done);
-    this.map.update(s);
     this.player.update(s);
+    this.map.update(s, this.player.window());
     this.files.update(s);
     this.peers.update(s);
-    this.trackers.update(s);
+    this.trackers.update(s, this.client.relay);
   }
 
   updateAdding(s, elapsed) {
@@ -107,19 +108,21 @@ export class TorrentView {
   actions(s, give, done) {
     const box = byId('acts');
     const film = this.player.isOpen ? null : firstPlayable(s.files);
-    const paused = s.phase === 'paused';
-    rebuild(box, [give, done, !!film, paused, s.phase === 'hashing'].join(), () => {
+    const paused = s.phase === 'paused', playing = this.player.isOpen && !give;
+    byId('view-torrent').classList.toggle('plays', playing);
+    rebuild(box, [give, done, !!film, paused, playing, s.phase === 'hashing'].join(), () => {
       const pause = paused ? button('Resume', () => this.togglePause()) : button('Pause', () => this.togglePause(), { icon: 'pause' });
-      this.saveAllButton = button('Save all', () => isOff(this.saveAllButton) || this.saveAll());
+      this.saveAllButton = button('Save all', () => isOff(this.saveAllButton) || (this.player.isOpen ? this.save([this.player.index]) : this.saveAll()));
       if (give) return [button(s.phase === 'hashing' ? 'Cancel' : 'Stop sharing', () => this.act.remove(this.torrent, true))];
+      if (playing) return [this.saveAllButton, button('Share', () => this.toggleShare())];
       const main = film ? [button('Play', () => this.play(firstPlayable(this.torrent.snapshot.files).index), { kind: 'btn go', icon: 'play' })] : [];
       if (!film && done) this.saveAllButton.classList.add('go');
       return [...main, ...(done && !paused ? [] : [pause]), this.saveAllButton, button('Share', () => this.toggleShare())];
     });
     if (this.saveAllButton) {
-      const files = savable(s.files);
-      setText(this.saveAllButton.firstChild, s.files.filter(file => !file.pad).length === 1 ? 'Save file' : 'Save all');
-      setOff(this.saveAllButton, files.length ? null : 'No file is complete yet');
+      const files = savable(playing ? [s.files[this.player.index]] : s.files);
+      setText(this.saveAllButton.firstChild, playing || s.files.filter(file => !file.pad).length === 1 ? 'Save file' : 'Save all');
+      setOff(this.saveAllButton, files.length ? null : playing ? 'Can be saved when it is complete' : 'No file is complete yet');
     }
   }
 
@@ -132,6 +135,17 @@ export class TorrentView {
     setText(byId('give-lead'), lead);
     const link = s.phase === 'hashing' ? '' : this.link();
     if (byId('link').value !== link) byId('link').value = link;
+    setHidden(byId('qr'), !link);
+    if (link && !box.hidden && this.coded !== link) this.code(link);
+  }
+
+  /** The link as a code to scan; of one too long for that, the info-hash alone, with which this page finds the rest. */
+  async code(link) {
+    this.coded = link;
+    const { qr } = await import('./qr.js');
+    if (this.coded !== link) return;
+    const { size, path } = qr(link) ?? qr(link.replace(/&.*/s, ''));
+    byId('qr').replaceChildren(svg('svg', { viewBox: `0 0 ${size} ${size}`, 'shape-rendering': 'crispEdges', 'aria-hidden': 'true' }, svg('path', { d: path })));
   }
 
   link() {
@@ -174,9 +188,16 @@ export class TorrentView {
     setTimeout(() => setText(at, label), 1600);
   }
 
+  /** Marks in the map what a peer has. */
+  async mark(peer) {
+    this.marked = peer;
+    const has = peer?.link == null ? null : await this.torrent.piecesOf?.(peer.link).catch(() => null);
+    if (this.marked === peer) this.map.mark(has ?? null);
+  }
+
   toggleShare() {
     this.sharing = !this.sharing;
-    setHidden(byId('give'), !this.sharing);
+    this.giveLink(this.torrent.snapshot, false);
     if (this.sharing) byId('link').focus();
   }
 
@@ -205,7 +226,10 @@ export class TorrentView {
     }
   }
 
+  /** Plays a file, or opens what is no film in a tab of its own. */
   play(index) {
+    const { path } = this.torrent.snapshot.files[index], url = this.torrent.fileURL?.(index);
+    if (!playable(path[path.length - 1]) && url) return void open(url, '_blank', 'noopener');
     this.player.open(this.torrent, index);
     this.attempt(() => this.torrent.play(index));
   }
