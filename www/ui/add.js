@@ -1,5 +1,5 @@
 // Ways in: the two fields, files chosen, dropped or pasted anywhere. A refusal is told at the field it came from.
-import { byId, el, say, setText } from './dom.js';
+import { byId, el, say, setText } from './kit.js';
 import { errorWords } from './words.js';
 
 const LINK = /^(magnet:|https?:\/\/\S+$|[0-9a-f]{40}$|[0-9a-f]{64}$|[a-z2-7]{32}$)/i;

@@ -1,7 +1,6 @@
 // Ties client and views: which view is shown, when it is drawn (at most four times a second, never while hidden), keys
 // and the few things that concern the whole page.
-import { byId, isRtl, setHidden, setText } from './dom.js';
-import { isolateNumbers, rate } from './format.js';
+import { byId, isolateNumbers, isRtl, rate, setHidden, setText } from './kit.js';
 import { Add } from './add.js';
 import { together } from './flows.js';
 import { List, titleOf } from './list.js';
@@ -49,7 +48,7 @@ export class App {
     this.client.addEventListener('play', ({ torrent, index }) => {
       this.show(torrent);
       this.view.update(torrent);
-      this.view.player.open(torrent, index);
+      this.view.openPlayer(index);
     });
     this.client.ready?.then(() => {
       this.schedule();

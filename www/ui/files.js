@@ -1,7 +1,6 @@
 // The files of a torrent as a tree grid: select, name, size, done, priority, play, save. One tab stop: arrows move and
 // open folders, X selects, P changes the priority, S saves, Enter plays or saves. Rows are pooled.
-import { bdi, byId, el, icon, isOff, isRtl, rebuild, setAttr, setHidden, setName, setOff, setText } from './dom.js';
-import { bytes, clean, count, phrase, wholePercent } from './format.js';
+import { bdi, byId, bytes, clean, count, el, icon, isOff, isRtl, phrase, rebuild, setAttr, setHidden, setName, setOff, setText, wholePercent } from './kit.js';
 import { buildTree, flatten, playable, search, selection, viewable } from './tree.js';
 import { Rows } from './rows.js';
 

@@ -1,9 +1,7 @@
 // The piece map: a ruler of files, the cells, one frame for the cell under pointer or keyboard, and the line that tells
 // about it. Each update compares every changed cell's look with the one drawn last and repaints only those: 100 000
 // pieces cost under a millisecond to compare and a few fills to draw.
-import { el, isRtl, setAttr, setText, watch } from './dom.js';
-import { colours, context, hatch, onColours } from './colours.js';
-import { clean, count, percentDigits, ratio } from './format.js';
+import { clean, colours, context, count, el, hatch, isRtl, onColours, percentDigits, ratio, setAttr, setText, watch } from './kit.js';
 import * as grids from './mapgrid.js';
 
 const RULER = 20;

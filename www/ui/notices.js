@@ -1,7 +1,6 @@
 // Notices stand above the view whose cause they are. Most follow from what the client and the snapshot say; the engine
 // adds those only it can know. Each keeps its place and its node while it lasts, so that nothing jumps or is read twice.
-import { bdi, button, byId, el, rebuild, setText } from './dom.js';
-import { ratio } from './format.js';
+import { bdi, button, byId, el, ratio, rebuild, setText } from './kit.js';
 import { noticeWords } from './words.js';
 
 const TRIES = 3;

@@ -1,8 +1,7 @@
 // Connected peers and trackers as plain tables. The order of peers is held for 5 s, so that a row can be read. One tab stop: arrows go from
 // peer to peer, and of the one in focus or under the pointer a line says what its flags mean.
-import { bdi, byId, el, rebuild, setAttr, setHidden, setName, setText } from './dom.js';
+import { ago, bdi, byId, clean, count, el, NONE, phrase, rate, rebuild, setAttr, setHidden, setName, setText, span, wholePercent } from './kit.js';
 import { shortName } from './flows.js';
-import { ago, clean, count, phrase, rate, span, wholePercent, NONE } from './format.js';
 import { Rows } from './rows.js';
 
 const HOLD = 5000;

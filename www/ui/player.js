@@ -1,7 +1,6 @@
 // The player: the one video element, its scrubber and buttons, what is being fetched for it, subtitles, and the other files that play.
 import { AHEAD, Band } from './band.js';
-import { bdi, byId, button, el, icon, rebuild, setAttr, setHidden, setText } from './dom.js';
-import { clean, count, decimal, duration, phrase, rate, span, wholePercent } from './format.js';
+import { bdi, button, byId, clean, count, decimal, duration, el, icon, phrase, rate, rebuild, setAttr, setHidden, setText, span, wholePercent } from './kit.js';
 import { asWebVtt, labelOf, subtitlesOf } from './subtitles.js';
 import { playable } from './tree.js';
 

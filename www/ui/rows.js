@@ -1,6 +1,6 @@
 // Rows of a table body from a pool. Up to 100 all are there; beyond, only those within a screen above and below the
 // visible part, between two spacers. `fill` is called at every update and must write only what changed.
-import { el, setAttr } from './dom.js';
+import { el, setAttr } from './kit.js';
 
 const ALL = 100;
 

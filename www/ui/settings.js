@@ -1,8 +1,6 @@
 // The settings: a sheet of labels, what each brings about, and controls, kept in this browser as they change; and the list of keys. Loaded
 // when they are asked for.
-import { bytesOf, bytesParts, percent } from './format.js';
-import { byId, button, el } from './dom.js';
-import { coloursChanged } from './colours.js';
+import { button, byId, bytesOf, bytesParts, coloursChanged, el, percent } from './kit.js';
 import { THEME, applyTheme } from './sheets.js';
 
 const KEYS = [['/', 'To the field'], ['Enter', 'Open'], ['Space', 'Pause or go on; with the player open, play'], ['J L', '10 s back or ahead in the player'], [', .', 'Piece by piece in the player'], ['↑ ↓', 'In map, files and list'],

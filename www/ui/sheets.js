@@ -1,6 +1,6 @@
 // Sheets over the page: one question here, settings and keys when they are asked for (settings.js). Native dialogs: focus, Esc and backdrop
 // are theirs.
-import { byId, button, el } from './dom.js';
+import { button, byId, el } from './kit.js';
 
 export const THEME = 'theme';
 

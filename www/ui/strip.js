@@ -1,8 +1,7 @@
 // The strip "Where bytes come from": a chart with the tabs on an island, the native swarm on the mainland and the relay
 // on the bar of sand between. A fixed set of paths is made once per size; between orders of the rows (5 s) an update
 // only sets stroke widths and texts. Its accessible form is a hidden table.
-import { el, isRtl, rebuild, setAttr, setText, svg, watch } from './dom.js';
-import { bytes, count, phrase, rate, roundRate, span } from './format.js';
+import { bytes, count, el, isRtl, phrase, rate, rebuild, roundRate, setAttr, setText, span, svg, watch } from './kit.js';
 import { Flows, width as flowWidth } from './flows.js';
 import { curve, outlines, places } from './land.js';
 

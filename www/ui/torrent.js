@@ -1,12 +1,10 @@
 // One torrent: title and actions, readouts, graph, strip, map, files, peers, trackers, player, link to share.
-import { byId, button, el, rebuild, say, setAttr, setHidden, setOff, isOff, setText, svg } from './dom.js';
-import { bytes, bytesOf, phrase, pieceSize, plural, rate, shortHash } from './format.js';
+import { button, byId, bytes, bytesOf, el, isOff, phrase, pieceSize, plural, rate, rebuild, say, setAttr, setHidden, setOff, setText, shortHash, svg } from './kit.js';
 import { Files, firstPlayable } from './files.js';
 import { Graph, History } from './graph.js';
 import { isComplete, subline, titleOf } from './list.js';
 import { PieceMap } from './map.js';
 import { Peers, Trackers } from './peers.js';
-import { Player } from './player.js';
 import { Readouts } from './readouts.js';
 import { ShareBar } from './share.js';
 import { Steps } from './steps.js';
@@ -14,6 +12,9 @@ import { Strip } from './strip.js';
 import { playable } from './tree.js';
 
 const PHASES = [['random-first', 'random first'], ['rarest-first', 'rarest first'], ['endgame', 'endgame']];
+
+/** Until there is something to play: player.js is loaded then. */
+const NO_PLAYER = { isOpen: false, close() {}, update() {}, window: () => null };
 
 export class TorrentView {
   /** `act` = {fail(error), remove(torrent)}. */
@@ -30,7 +31,7 @@ export class TorrentView {
       play: index => this.play(index),
       save: index => this.save([index]),
     });
-    this.player = new Player({ play: index => this.play(index), fail: this.act.fail });
+    this.player = NO_PLAYER;
     this.peers = new Peers(peer => this.mark(peer));
     this.trackers = new Trackers();
     this.steps = new Steps(byId('steps'));
@@ -108,6 +109,7 @@ export class TorrentView {
   actions(s, give, done) {
     const box = byId('acts');
     const film = this.player.isOpen ? null : firstPlayable(s.files);
+    if (film) this.withPlayer().catch(this.act.fail);
     const paused = s.phase === 'paused', playing = this.player.isOpen && !give;
     byId('view-torrent').classList.toggle('plays', playing);
     rebuild(box, [give, done, !!film, paused, playing, s.phase === 'hashing'].join(), () => {
@@ -226,11 +228,25 @@ export class TorrentView {
     }
   }
 
+  /** The player, which is loaded with the first torrent that has a film. */
+  async withPlayer() {
+    this.loading ??= import('./player.js').then(({ Player }) => { this.player = new Player({ play: index => this.play(index), fail: this.act.fail }); });
+    await this.loading;
+    return this.player;
+  }
+
+  /** Shows the player for a file of the torrent that is shown: at once if it is loaded. */
+  openPlayer(index) {
+    const { torrent } = this, open = player => this.torrent === torrent && player.open(torrent, index);
+    if (this.player === NO_PLAYER) this.withPlayer().then(open, this.act.fail);
+    else open(this.player);
+  }
+
   /** Plays a file, or opens what is no film in a tab of its own. */
   play(index) {
     const { path } = this.torrent.snapshot.files[index], url = this.torrent.fileURL?.(index);
     if (!playable(path[path.length - 1]) && url) return void open(url, '_blank', 'noopener');
-    this.player.open(this.torrent, index);
+    this.openPlayer(index);
     this.attempt(() => this.torrent.play(index));
   }
 

@@ -1,6 +1,6 @@
 // The words of every failure: what happened, why, what to do. One place for notices and for errors under the field, so
 // that the same thing is said the same way everywhere. Pure.
-import { NBSP, bytes, clean, count, percent, quoted } from './format.js';
+import { bytes, clean, count, NBSP, percent, quoted } from './kit.js';
 
 /** What the error of `client.add` or `client.seed` says under the field: `{title, text, actions}`. */
 export function errorWords(error) {

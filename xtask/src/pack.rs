@@ -10,8 +10,33 @@ use crate::setup;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The scripts that something outside asks for by address: the page, the module for pages of one's own, and two workers, one in two parts.
-const ENTRIES: [&str; 5] = ["page.js", "client.js", "worker.js", "sw.js", "shell.js"];
+/// The scripts that something asks for by address: the page, the module for pages of one's own, and two workers, one in two parts; what the
+/// parts of the page share, and those of them that are loaded when they are first needed.
+const ENTRIES: [&str; 10] = [
+    "page.js",
+    "client.js",
+    "worker.js",
+    "sw.js",
+    "shell.js",
+    "ui/app.js",
+    "ui/kit.js",
+    "ui/player.js",
+    "ui/settings.js",
+    "ui/qr.js",
+];
+
+/// Those of [`ENTRIES`] that a page loads when something is played, set or shared.
+pub(crate) const LATER: [&str; 3] = ["ui/player.js", "ui/settings.js", "ui/qr.js"];
+
+/// As scripts name them: modules that stay by themselves.
+const APART: [&str; 6] = [
+    "./client.js",
+    "./ui/app.js",
+    "./kit.js",
+    "./player.js",
+    "./settings.js",
+    "./qr.js",
+];
 
 /// Files that are copied as they are; folders with everything in them.
 const COPIED: [&str; 4] = ["index.html", "manifest.webmanifest", "icons", "pkg/tombolo_web_bg.wasm"];
@@ -38,8 +63,8 @@ pub(crate) fn build(console: &Console) -> Result<bool, String> {
         return Ok(true);
     }
     remove(&out)?;
-    // The page and pages of one's own share one client, so that stays a module by itself.
-    let scripts = ["--bundle", "--format=esm", "--external:./client.js"];
+    let mut scripts = vec![String::from("--bundle"), String::from("--format=esm")];
+    scripts.extend(APART.map(|name| format!("--external:{name}")));
     run(&esbuild, &scripts, &ENTRIES.map(|entry| format!("www/{entry}")))?;
     ENTRIES
         .iter()
@@ -60,7 +85,7 @@ pub(crate) fn build(console: &Console) -> Result<bool, String> {
     Ok(true)
 }
 
-fn run(esbuild: &Path, arguments: &[&str], files: &[String]) -> Result<(), String> {
+fn run(esbuild: &Path, arguments: &[String], files: &[String]) -> Result<(), String> {
     let mut command = command::program(esbuild, &["--minify", "--legal-comments=none", "--log-level=warning"]);
     command
         .arg(format!("--outdir={}", place::packed().display()))
