@@ -494,3 +494,23 @@ test('a link is shown as a code that other programs read', async () => {
   assert.deepEqual(digests, ['21 dfba7b78', '41 6e25c0c0', '45 3ebdea14', '69 246a2d38', '97 451dbf2e', null]);
   await page.finish();
 });
+
+test('where files can be saved as they arrive, all of them are one zip, or a folder', async () => {
+  const page = await driver.open('downloading');
+  await page.evaluate(() => {
+    const [torrent] = window.tombolo.torrents;
+    window.showDirectoryPicker = () => {};
+    torrent.zipURL = () => '/zip';
+    torrent.saveZip = async files => torrent.log('saveZip', files);
+    torrent.saveTo = async () => torrent.log('saveTo');
+    window.tombolo.changed(torrent);
+  });
+  await settled(page);
+  await page.getByRole('button', { name: 'Save part-1.mp4' }).click();
+  assert.deepEqual((await calls(page)).at(-1), ['save', 0]);
+  await page.getByRole('button', { name: 'Save all' }).click();
+  assert.deepEqual((await calls(page)).at(-1), ['saveZip', [0, 1, 2, 4, 5, 6, 7]]);
+  await page.getByRole('button', { name: 'Save to a folder' }).click();
+  assert.deepEqual((await calls(page)).at(-1), ['saveTo']);
+  await page.finish();
+});

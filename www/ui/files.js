@@ -9,7 +9,7 @@ const FILTER_FROM = 50;
 const HEADS = [['', 'Download', 'c-check'], ['Name', '', ''], ['Size', '', 'c-size num'], ['Done', '', 'c-done done'], ['Priority', '', 'c-prio opt'], ['', 'Actions', 'c-acts']];
 
 export class Files {
-  /** `act` = {select(indices, priority), play(index), save(index)}. */
+  /** `act` = {select(indices, priority), play(index), save(index), savable(file)}. */
   constructor(act) {
     this.act = act;
     this.closed = new Set();
@@ -33,7 +33,6 @@ export class Files {
   /** Shows the files of a snapshot. */
   update(s) {
     this.files = s.files;
-    this.complete = file => file.done >= file.length;
     if (this.infoHash !== s.infoHash || this.known !== s.files.length) {
       this.infoHash = s.infoHash;
       this.known = s.files.length;
@@ -107,7 +106,7 @@ export class Files {
 
   fillFile(row, node) {
     const file = this.files[node.file];
-    const skip = file.priority === 'skip', whole = this.complete(file), name = clean(node.name);
+    const skip = file.priority === 'skip', name = clean(node.name);
     setAttr(row.node, 'class', skip ? 'skipped' : null);
     setAttr(row.node, 'aria-expanded', null);
     row.check.checked = !skip;
@@ -125,7 +124,7 @@ export class Files {
     rebuild(row.play, way, () => [icon(way)]);
     setAttr(row.play, 'aria-label', `${way === 'play' ? 'Play' : 'Open'} ${name}`);
     setAttr(row.save, 'aria-label', `Save ${name}`);
-    setOff(row.save, whole ? null : 'Can be saved when it is complete');
+    setOff(row.save, this.act.savable(file) ? null : 'Can be saved when it is complete');
   }
 
   toggle({ node }) {
@@ -183,7 +182,7 @@ export class Files {
   }
 
   trySave({ node }) {
-    if (this.complete(this.files[node.file])) this.act.save(node.file);
+    if (this.act.savable(this.files[node.file])) this.act.save(node.file);
   }
 }
 

@@ -30,7 +30,9 @@ export class TorrentView {
       select: (indices, priority) => this.selected(indices, priority),
       play: index => this.play(index),
       save: index => this.save([index]),
+      savable: file => this.savable([file]).length > 0,
     });
+    byId('save-folder').addEventListener('click', () => this.attempt(() => this.torrent.saveTo()));
     this.player = NO_PLAYER;
     this.peers = new Peers(peer => this.mark(peer));
     this.trackers = new Trackers();
@@ -121,8 +123,9 @@ export class TorrentView {
       if (!film && done) this.saveAllButton.classList.add('go');
       return [...main, ...(done && !paused ? [] : [pause]), this.saveAllButton, button('Share', () => this.toggleShare())];
     });
+    setHidden(byId('save-folder'), give || !this.torrent.saveTo || !globalThis.showDirectoryPicker);
     if (this.saveAllButton) {
-      const files = savable(playing ? [s.files[this.player.index]] : s.files);
+      const files = this.savable(playing ? [s.files[this.player.index]] : s.files);
       setText(this.saveAllButton.firstChild, playing || s.files.filter(file => !file.pad).length === 1 ? 'Save file' : 'Save all');
       setOff(this.saveAllButton, files.length ? null : playing ? 'Can be saved when it is complete' : 'No file is complete yet');
     }
@@ -212,8 +215,20 @@ export class TorrentView {
     this.attempt(() => Promise.all(indices.map(index => this.torrent.setPriority(index, priority))));
   }
 
+  /** Whether what is not whole yet can be saved as it arrives, and several files as one zip. */
+  streams() {
+    return Boolean(this.torrent.zipURL?.());
+  }
+
+  /** Those of `files` that can be saved now. */
+  savable(files) {
+    return files.filter(file => !file.pad && file.priority !== 'skip' && (file.done >= file.length || this.streams()));
+  }
+
   saveAll() {
-    this.save(savable(this.torrent.snapshot.files).map(file => file.index));
+    const files = this.savable(this.torrent.snapshot.files).map(({ index }) => index);
+    if (files.length > 1 && this.streams()) this.attempt(() => this.torrent.saveZip(files));
+    else this.save(files);
   }
 
   async save(indices) {
@@ -224,7 +239,7 @@ export class TorrentView {
     try {
       await what();
     } catch (error) {
-      this.act.fail(error);
+      if (error.name !== 'AbortError') this.act.fail(error);
     }
   }
 
@@ -275,8 +290,6 @@ export class TorrentView {
     });
   }
 }
-
-const savable = files => files.filter(file => !file.pad && file.priority !== 'skip' && file.done >= file.length);
 
 function movesNow(s, out) {
   if (s.phase === 'hashing') return 'nobody can ask yet';
