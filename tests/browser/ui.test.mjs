@@ -274,6 +274,18 @@ test('ten thousand files: rows are pooled, the filter finds', async () => {
   await page.evaluate(() => { document.querySelector('#files-list').scrollTop = 150000; });
   await settled(page);
   assert.ok(Number(await rows.first().getAttribute('aria-rowindex')) > 4000);
+  // A little further: only what came into reach is another row, and the one in focus stays where it is.
+  await page.evaluate(() => {
+    window.before = new Set(document.querySelectorAll('#files-list tbody tr[role=row]'));
+    window.filled = 0;
+    const watched = [...window.before].slice(10, 26);
+    new MutationObserver(list => { window.filled += list.length; }).observe(watched[0].parentNode, { childList: true });
+    watched[4].focus();
+    window.held = watched[4];
+    document.querySelector('#files-list').scrollTop -= 90;
+  });
+  await settled(page);
+  assert.deepEqual(await page.evaluate(() => [window.filled > 0 && window.filled <= 16, document.activeElement === window.held, [...document.querySelectorAll('#files-list tbody tr[role=row]')].every((row, at, all) => at === 0 || Number(row.ariaRowIndex) === Number(all[at - 1].ariaRowIndex) + 1)]), [true, true, true]);
   await page.fill('#files-find', 'sheet-0777');
   await settled(page);
   assert.equal(await rows.count(), 10);

@@ -70,10 +70,10 @@ export class Player {
     this.playlist(s);
     const needs = video.duration > 0 ? file.length / video.duration : 0, complete = file.done >= file.length;
     setText(this.facts.needs, needs ? rate(needs) : '–');
-    setText(this.facts.arriving, complete ? 'all here' : needs && s.down ? `${rate(s.down)} (${(s.down / needs).toFixed(1)}×)` : rate(s.down));
+    setText(this.facts.arriving, complete ? 'all here' : needs && s.down ? phrase(`${rate(s.down)} (${(s.down / needs).toFixed(1)}×)`) : rate(s.down));
     setText(this.facts.ahead, needs ? phrase(`${span(this.band.ahead())} of ${span(Math.min(AHEAD, video.duration - video.currentTime))} wanted`) : '–');
     const { tabs, native, relay, server } = s.sources, all = tabs + native + relay + server;
-    setText(this.facts.served, `${decimal(all ? (relay + server) / all : 0)} (aim ${AIM} or less)`);
+    setText(this.facts.served, phrase(`${decimal(all ? (relay + server) / all : 0)} (aim ${AIM} or less)`));
     this.clock();
     this.stall(s);
   }
@@ -110,7 +110,7 @@ export class Player {
     setText(this.time, phrase(`${duration(now)} / ${duration(video.duration)}`));
     let end = now;
     for (let n = 0; n < video.buffered.length; n++) if (video.buffered.start(n) <= now + 0.1) end = Math.max(end, video.buffered.end(n));
-    setText(this.held, video.duration ? `${span(end - now)} buffered` : '');
+    setText(this.held, video.duration ? phrase(`${span(end - now)} buffered`) : '');
   }
 
   listen() {
@@ -194,7 +194,7 @@ export class Player {
     films.forEach((file, at) => {
       const here = `${wholePercent(file.length ? file.done / file.length : 1)} here`;
       const soon = file === next && file.done < file.length && length > AHEAD ? `, fetched from ${duration(length - AHEAD)} on` : '';
-      setText(list.children[at].querySelector('small'), here + soon);
+      setText(list.children[at].querySelector('small'), phrase(here + soon));
     });
   }
 
