@@ -4,10 +4,10 @@ import { byId, isolateNumbers, isRtl, rate, setHidden, setText } from './kit.js'
 import { Add } from './add.js';
 import { together } from './flows.js';
 import { List, titleOf } from './list.js';
-import { Notices, currentNotices, removable } from './notices.js';
+import { Notices, currentNotices } from './notices.js';
 import { ShareBar } from './share.js';
 import { applyTheme, ask, showKeys, showSettings } from './sheets.js';
-import { Strip } from './strip.js';
+import { Strip, relayOf } from './strip.js';
 import { TorrentView } from './torrent.js';
 
 const PACE = 250;
@@ -32,7 +32,7 @@ export class App {
     this.add = new Add(client, { opened: torrent => this.show(torrent), settings: focus => showSettings(client, focus) });
     this.view = new TorrentView(client, { fail, remove });
     this.list = new List({ open: torrent => this.show(torrent), pause: torrent => this.togglePause(torrent), remove });
-    this.notices = new Notices(id => this.act(id));
+    this.notices = new Notices((id, details) => this.act(id, details));
     this.stripRest = new Strip(byId('strip-rest'));
     this.stripAll = new Strip(byId('strip-all'));
     this.shareAll = new ShareBar(byId('share-all'));
@@ -138,7 +138,7 @@ export class App {
 
   rest() {
     const { client } = this;
-    this.stripRest.update({ snapshot: null, relay: client.relay, mode: 'rest', webrtc: client.environment?.webrtc });
+    this.stripRest.update({ snapshot: null, relay: relayOf(client), mode: 'rest', webrtc: client.environment?.webrtc });
     setHidden(byId('demo'), !client.demo);
     if (client.demo) setText(byId('demo-text'), `(${client.demo.text})`);
   }
@@ -146,7 +146,7 @@ export class App {
   all(torrents) {
     const sum = together(torrents.map(({ snapshot }) => snapshot));
     this.list.update(torrents, this.client.quota);
-    this.stripAll.update({ snapshot: sum, relay: this.client.relay, mode: 'live', webrtc: this.client.environment?.webrtc });
+    this.stripAll.update({ snapshot: sum, relay: relayOf(this.client), mode: 'live', webrtc: this.client.environment?.webrtc });
     this.shareAll.update(sum.sources);
   }
 
@@ -177,15 +177,8 @@ export class App {
     this.schedule();
   }
 
-  /** Makes room by the torrent that the notice names. */
-  free({ snapshot }) {
-    const needed = snapshot.notices.find(({ code }) => code === 'quota')?.details?.needed ?? snapshot.wanted - snapshot.haveWanted;
-    const other = removable(this.client, snapshot, needed);
-    Promise.resolve(other?.remove({ files: true })).catch(error => this.fail(error));
-  }
-
   /** Buttons of notices. */
-  act(id) {
+  act(id, details) {
     const torrent = this.open, { client } = this;
     const known = {
       reload: () => location.reload(),
@@ -193,7 +186,7 @@ export class App {
       'open-without-relay': () => torrent?.openWithoutRelay(),
       'another-relay': () => showSettings(client, 'relay'),
       trackers: () => showSettings(client, 'trackers'),
-      free: () => this.free(torrent),
+      free: () => details.free.torrent.remove({ files: true }),
       announce: () => torrent?.announce?.(),
       reconnect: () => client.reconnect?.(),
       list: () => this.show(null),

@@ -20,15 +20,15 @@ export function currentNotices(client, snapshot, online = navigator.onLine) {
 }
 
 /** What would make room: the smallest complete torrent that is enough, else the largest. */
-export function removable(client, snapshot, needed) {
+function removable(client, snapshot, needed) {
   const whole = client.torrents.filter(({ snapshot: s }) => s !== snapshot && !s.own && s.phase === 'done').sort((a, b) => a.snapshot.have - b.snapshot.have);
   return whole.find(({ snapshot: s }) => s.have >= needed) ?? whole[whole.length - 1] ?? null;
 }
 
 /** The notice that there is no room, with how much there is and what would make some. */
 function roomFor(client, snapshot, { code, details = {} }) {
-  const needed = details.needed ?? snapshot.wanted - snapshot.haveWanted, other = removable(client, snapshot, needed)?.snapshot;
-  const free = other && { bytes: other.have, name: other.name };
+  const needed = details.needed ?? snapshot.wanted - snapshot.haveWanted, torrent = removable(client, snapshot, needed);
+  const free = torrent && { torrent, bytes: torrent.snapshot.have, name: torrent.snapshot.name };
   return { code, details: { ...client.quota, share: snapshot.wanted ? snapshot.haveWanted / snapshot.wanted : null, ...details, needed, free } };
 }
 
@@ -57,7 +57,7 @@ function hostOf(url) {
   }
 }
 
-/** Shows notices in #notices; `act(id)` is called for their buttons. */
+/** Shows notices in #notices; `act(id, details)` is called for their buttons. */
 export class Notices {
   constructor(act) {
     this.box = byId('notices');
@@ -76,7 +76,7 @@ export class Notices {
       const node = this.shown.get(notice.code) ?? this.add(notice);
       setText(node.title, notice.title);
       setText(node.text, notice.text);
-      rebuild(node.acts, notice.actions.flat().join(), () => notice.actions.slice(0, 2).map(([id, label]) => button(label, () => this.act(id))));
+      rebuild(node.acts, notice.actions.flat().join(), () => notice.actions.slice(0, 2).map(([id, label]) => button(label, () => this.act(id, notice.details))));
     }
   }
 

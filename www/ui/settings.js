@@ -1,5 +1,5 @@
-// The settings: a sheet of labels, what each brings about, and controls, kept in this browser as they change; and the list of keys. Loaded
-// when they are asked for.
+// The settings: a sheet of labels, what each brings about, and controls, kept in this browser as they change; the list of keys; and
+// a question. Sheets are native dialogs: focus, Esc and backdrop are theirs. Loaded with the first of them.
 import { button, byId, bytesOf, bytesParts, coloursChanged, el, percent } from './kit.js';
 import { THEME, applyTheme } from './sheets.js';
 
@@ -152,4 +152,17 @@ export function keys() {
       el('div', { class: 'acts' }, button('Close', () => sheet.close())));
   }
   sheet.showModal();
+}
+
+/** Asks; resolves to the id of the chosen answer or null. `answers` = [[id, label]], the last is the one to do. */
+export function ask(title, text, answers) {
+  const sheet = byId('confirm');
+  sheet.classList.add('small');
+  return new Promise(resolve => {
+    sheet.returnValue = '';
+    sheet.replaceChildren(el('h1', { id: 'confirm-title' }, el('bdi', {}, title)), el('p', {}, text),
+      el('div', { class: 'acts' }, button('Cancel', () => sheet.close()), ...answers.map(([id, label], index) => button(label, () => sheet.close(id), { kind: index === answers.length - 1 ? 'btn go' : 'btn' }))));
+    sheet.addEventListener('close', () => resolve(sheet.returnValue || null), { once: true });
+    sheet.showModal();
+  });
 }

@@ -346,6 +346,9 @@ function webPeersKnown(trackers = []) {
   return Math.max(0, ...trackers.filter(({ url }) => /^wss?:/.test(url)).map(({ peers }) => peers || 0));
 }
 
+/** The relay as the strip shows it: before the engine is up nobody knows that it is switched off. */
+export const relayOf = ({ relay, version }) => (version === null && relay.state === 'off' ? { ...relay, state: 'connecting' } : relay);
+
 /** Name, words and colour of the relay. */
 function relayLines({ relay, linked, mode, snapshot }) {
   if (relay.state === 'off') return ['Relay', 'switched off', null];

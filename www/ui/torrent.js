@@ -8,7 +8,7 @@ import { Peers, Trackers } from './peers.js';
 import { Readouts } from './readouts.js';
 import { ShareBar } from './share.js';
 import { Steps } from './steps.js';
-import { Strip } from './strip.js';
+import { Strip, relayOf } from './strip.js';
 import { playable } from './tree.js';
 
 const PHASES = [['random-first', 'random first'], ['rarest-first', 'rarest first'], ['endgame', 'endgame']];
@@ -84,7 +84,7 @@ export class TorrentView {
     const out = give || done;
     setText(byId('bytes-title'), out ? 'Where bytes go' : 'Where bytes come from');
     setText(byId('bytes-now'), movesNow(s, out));
-    this.strip.update({ snapshot: s, relay: this.client.relay, mode: stripMode(s, out), webrtc: this.client.environment?.webrtc });
+    this.strip.update({ snapshot: s, relay: relayOf(this.client), mode: stripMode(s, out), webrtc: this.client.environment?.webrtc });
     this.share.update(s.sources, give);
     this.phase(s, give, done);
     this.player.update(s);
@@ -98,7 +98,7 @@ export class TorrentView {
     setText(byId('adding-name').firstChild, titleOf(s));
     setText(byId('adding-sub'), s.name && !s.nameConfirmed ? 'name from the link, not confirmed yet' : s.name ? '' : 'no name in the link');
     this.steps.update(s, elapsed);
-    this.stripAdding.update({ snapshot: s, relay: this.client.relay, mode: 'adding', webrtc: this.client.environment?.webrtc });
+    this.stripAdding.update({ snapshot: s, relay: relayOf(this.client), mode: 'adding', webrtc: this.client.environment?.webrtc });
   }
 
   /** The order of choice in words. */

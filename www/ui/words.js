@@ -46,7 +46,7 @@ export function noticeWords(notice) {
   const phrase = PHRASES[notice.code];
   if (phrase && (notice.details || !notice.title)) {
     const [level, title, text, actions] = phrase(notice.details ?? {});
-    return { code: notice.code, level, title, text, actions };
+    return { code: notice.code, level, title, text, actions, details: notice.details };
   }
   return { code: notice.code, level: notice.level ?? 'know', title: clean(notice.title ?? notice.code), text: clean(notice.text), actions: (notice.actions ?? []).map(({ id, label }) => [id, clean(label)]) };
 }
