@@ -3,5 +3,5 @@ import { Client } from './client.js';
 import { readParameters } from './params.js';
 import { App } from './ui/app.js';
 
-window.tombolo = new Client(readParameters(location));
+window.tombolo = new Client({ ...readParameters(location), serviceWorker: new URL('shell.js', document.baseURI) });
 new App(window.tombolo);

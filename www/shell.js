@@ -1,5 +1,9 @@
-// The shell: what the page itself is made of, kept by the service worker (sw.js) so that the page opens without a network. With one, every
-// file comes fresh from there; a relay that is newer is a newer page at once. A block of its own: classic scripts share their names.
+// The page's own service worker: that of the client (sw.js), and the shell, which is what the page itself is made of, kept so that it opens
+// without a network. With one, every file comes fresh from there; a relay that is newer is a newer page at once.
+
+importScripts('sw.js');
+
+// A block of its own: scripts of this kind share their names.
 {
   const CACHE = 'tombolo-shell';
   const { scope } = self.registration;
@@ -16,9 +20,11 @@
       if (/\.(wasm|png)$/.test(url)) continue;
       for (const [, part] of (await answer.text()).matchAll(PART)) urls.add(new URL(part, url).href);
     }
-    const cache = await caches.open(CACHE);
+    const old = await caches.keys();
+    const cache = await caches.open(`${CACHE} ${Date.now()}`);
     for (const [url, answer] of found) await cache.put(url, answer);
-    for (const { url } of await cache.keys()) if (!found.has(url)) await cache.delete(url);
+    // All of the new before none of the old: a shell is never of two versions.
+    for (const name of old) if (name.startsWith(CACHE)) await caches.delete(name);
   };
 
   const kept = (url) => caches.match(url, { ignoreVary: true });

@@ -8,8 +8,6 @@ const ASK_MS = 3000;
 const MAX_RANGES = 16;
 const PATH = /\/stream\/([0-9a-f]{40})\/(\d+)(\/|$)/;
 
-importScripts('shell.js');
-
 self.addEventListener('install', () => self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener('message', (event) => {

@@ -202,7 +202,7 @@ export class Torrent extends EventTarget {
 
   /** Which pieces the peer of a link has, a byte each; null where that is not known. */
   piecesOf(link) {
-    return this.#ask('pieces', { link });
+    return this.#engine.ask('pieces', { link });
   }
 
   /** The whole verified file `index`, from storage and without a copy. */

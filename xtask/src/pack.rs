@@ -10,8 +10,8 @@ use crate::setup;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The scripts that something asks for by address: the page, the module for pages of one's own, and two workers, one in two parts; what the
-/// parts of the page share, and those of them that are loaded when they are first needed.
+/// The scripts that something asks for by address: the page, the module for pages of one's own, and three workers; what the parts of the
+/// page share, and those of them that are loaded when they are first needed.
 const ENTRIES: [&str; 10] = [
     "page.js",
     "client.js",
