@@ -176,6 +176,7 @@ test('peers by keys: what their flags mean, and what they have in the map', asyn
   await page.screenshot({ path: join(output, 'peer-marked.png') });
   await page.keyboard.press('Tab');
   assert.equal(await page.locator('.veil').isVisible(), false);
+  assert.equal(await page.locator('.legend .said').innerText(), '');
   await page.locator('#strip').hover({ position: { x: 200, y: 120 } });
   await settled(page);
   assert.ok(await page.locator('.veil').isVisible(), 'the row of the strip under the pointer');

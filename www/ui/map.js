@@ -251,6 +251,7 @@ export class PieceMap {
   mark(has) {
     const { grid, density } = this.cells, { veil } = this;
     veil.hidden = !has || !grid;
+    if (!has && this.cursor < 0) setText(this.said, '');
     if (veil.hidden) return;
     veil.style.top = `${this.canvas.offsetTop}px`;
     const g = context(veil, grid.width + 2, grid.height + 2, isRtl());
