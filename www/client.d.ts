@@ -212,6 +212,8 @@ export class Torrent extends EventTarget {
   announce(): Promise<void>;
   openWithoutRelay(): Promise<void>;
   metainfo(): Promise<Uint8Array>;
+  /** Which pieces the peer of a link has, a byte each; null where that is not known. */
+  piecesOf(link: number): Promise<Uint8Array | null>;
   addEventListener<K extends keyof TorrentEvents>(
     type: K, listener: (event: TorrentEvents[K]) => void, options?: boolean | AddEventListenerOptions): void;
 }

@@ -159,6 +159,7 @@ export class Client extends EventTarget {
         timeOrigin: performance.timeOrigin,
         webrtc: this.environment.webrtc,
         trackers, relay, peers, loopback,
+        extra: this.settings.trackers ?? [],
         down: this.settings.down ?? null,
         up: this.settings.up ?? null,
       },
@@ -177,7 +178,7 @@ export class Client extends EventTarget {
   }
 
   #iceServers() {
-    const { ice } = this.options;
+    const ice = this.options.ice ?? this.settings.ice ?? null;
     if (ice === 'off' || (ice === null && isLoopback(location.hostname))) return [];
     return [{ urls: ice ?? DEFAULT_ICE }];
   }

@@ -3,6 +3,6 @@ import { Client } from './client.js';
 import { readParameters } from './params.js';
 import { App } from './ui/app.js';
 
-window.tombolo = new Client(readParameters(location));
+window.tombolo = new Client({ ...readParameters(location), serviceWorker: new URL('shell.js', document.baseURI) });
 new App(window.tombolo);
 window.tombolo.restore().catch((error) => console.warn('What this browser keeps cannot be listed.', error));

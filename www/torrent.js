@@ -216,6 +216,11 @@ export class Torrent extends EventTarget {
     return this.#engine.ask('metainfo', {});
   }
 
+  /** Which pieces the peer of a link has, a byte each; null where that is not known. */
+  piecesOf(link) {
+    return this.#engine.ask('pieces', { link });
+  }
+
   /** The whole verified file `index`, from storage and without a copy. */
   async file(index) {
     await this.metadata();

@@ -122,8 +122,12 @@ pub struct PeerStatus {
     pub peer_interested: bool,
     /// We let it ask.
     pub peer_unchoked: bool,
+    /// It is unchoked whatever it gives, to find out what that is.
+    pub optimistic: bool,
     /// It sent nothing for a minute though we asked.
     pub snubbed: bool,
+    /// It sent part of a piece that failed its check, and has not sent a good one alone since.
+    pub suspect: bool,
     /// Pieces it has.
     pub pieces: usize,
     /// PIECE bytes a second from it.
@@ -136,6 +140,40 @@ pub struct PeerStatus {
     pub sent: u64,
     /// Requests outstanding to it.
     pub requests: usize,
+}
+
+impl PeerStatus {
+    /// The letters that clients use, parted by blanks: D and d what we want of it (served or choked), U and u what it wants of us, K and ?
+    /// where nobody wants what may be had, O optimistic, S snubbed, F suspect, I inbound.
+    pub fn flags(&self) -> String {
+        let down = match (self.interested, self.unchoked) {
+            (true, true) => "D",
+            (true, false) => "d",
+            (false, true) => "K",
+            (false, false) => "",
+        };
+        let up = match (self.peer_interested, self.peer_unchoked) {
+            (true, true) => "U",
+            (true, false) => "u",
+            (false, true) => "?",
+            (false, false) => "",
+        };
+        let mut flags = String::new();
+        for (set, letter) in [
+            (true, down),
+            (true, up),
+            (self.optimistic, "O"),
+            (self.snubbed, "S"),
+            (self.suspect, "F"),
+            (self.inbound, "I"),
+        ] {
+            if set && !letter.is_empty() {
+                flags.push_str(if flags.is_empty() { "" } else { " " });
+                flags.push_str(letter);
+            }
+        }
+        flags
+    }
 }
 
 /// A tracker of a torrent.
@@ -170,4 +208,53 @@ pub enum TrackerState {
     Working,
     /// The last announce failed.
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_letters_in_a_fixed_order() {
+        let peer = PeerStatus {
+            link: Link(1),
+            peer_id: PeerId([0; 20]),
+            client: String::new(),
+            address: None,
+            transport: Transport::Tcp,
+            relay: false,
+            inbound: false,
+            interested: false,
+            unchoked: false,
+            peer_interested: false,
+            peer_unchoked: false,
+            optimistic: false,
+            snubbed: false,
+            suspect: false,
+            pieces: 0,
+            down: 0,
+            up: 0,
+            received: 0,
+            sent: 0,
+            requests: 0,
+        };
+        assert_eq!(peer.flags(), "");
+        let wants = PeerStatus {
+            interested: true,
+            snubbed: true,
+            peer_unchoked: true,
+            inbound: true,
+            ..peer.clone()
+        };
+        assert_eq!(wants.flags(), "d ? S I");
+        let gives = PeerStatus {
+            unchoked: true,
+            peer_interested: true,
+            peer_unchoked: true,
+            optimistic: true,
+            suspect: true,
+            ..peer
+        };
+        assert_eq!(gives.flags(), "K U O F");
+    }
 }

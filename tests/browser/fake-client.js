@@ -138,9 +138,12 @@ const STATES = {
     return [s];
   },
   quota: () => [Object.assign(still(makeSnapshot()), { phase: 'paused', notices: [{ code: 'quota', details: { quota: 2e9, usage: 1.98e9, needed: 280e6, share: 0.618 } }] })],
+  'quota-list': () => [...STATES.quota(), ...STATES.list().slice(2)],
   banned: () => [Object.assign(makeSnapshot(), { notices: [{ code: 'banned', details: { client: 'Deluge 2.2' } }] })],
   'relay-gone': () => [Object.assign(makeSnapshot(), { natives: [], rates: { tabs: 1.848e6, native: 0, relay: 0, server: 0 }, down: 1.848e6 })],
   insecure: () => [makeSnapshot()],
+  'no-webrtc-empty': () => [],
+  'insecure-empty': () => [],
   'no-webrtc': () => [makeSnapshot()],
   hostile: () => {
     const evil = '<img src=x onerror="window.pwned=1"><script>window.pwned=2</script>\u202egpj.exe';
@@ -205,6 +208,7 @@ class FakeTorrent {
   save(index) { this.log('save', index); }
   play(index) { this.log('play', index); }
   announce() { this.log('announce'); }
+  async piecesOf(link) { return Uint8Array.from({ length: this.snapshot.pieces }, (_, piece) => (link === 1 || (piece * 7 + link) % 100 < 71 ? 1 : 0)); }
   openWithoutRelay() { this.log('openWithoutRelay'); }
   async metainfo() { return new Uint8Array([100, 101]); }
 }
@@ -213,8 +217,9 @@ class FakeClient extends EventTarget {
   constructor() {
     super();
     this.calls = [];
-    this.environment = { webrtc: state !== 'no-webrtc', secure: state !== 'insecure', opfs: true, limit: state === 'insecure' ? 2 ** 28 : null };
+    this.environment = { webrtc: !/^no-webrtc/.test(state), secure: !/^insecure/.test(state), opfs: true, limit: /^insecure/.test(state) ? 2 ** 28 : null };
     this.quota = { usage: 3.1e9, quota: 8.6e9 };
+    this.capped = false;
     this.demo = { id: `magnet:?xt=urn:btih:${HASH}`, text: 'a film, 733 MB' };
     this.settings = { down: null, up: 1e6 };
     this.relay = { url: 'https://relay.example.org', state: /relay-gone/.test(state) ? 'gone' : query.get('relay') ?? 'connected', ping: 14, cache: { bytes: 3e6, limit: 64e6 }, transport: query.get('transport') ?? 'WebRTC', retry: 3, natives: 1204, swarms: 38 };

@@ -10,7 +10,7 @@ before(async () => { driver = await start(); });
 after(() => driver.close());
 
 const PICTURED = ['desktop', 'phone'];
-const STATES = ['empty', 'adding', 'downloading', 'done', 'seeding', 'hashing', 'many', 'list', 'stuck', 'no-tracker', 'quota', 'relay-gone', 'paused'];
+const STATES = ['empty', 'adding', 'downloading', 'done', 'seeding', 'hashing', 'many', 'list', 'stuck', 'no-tracker', 'quota', 'relay-gone', 'paused', 'insecure', 'no-webrtc', 'insecure-empty', 'no-webrtc-empty', 'banned'];
 
 /** Least contrast of text and control edges on their grounds. */
 const CONTRAST = [['ink', 'paper', 15], ['ink-2', 'paper', 6.7], ['action', 'paper', 7.7], ['on-action', 'action', 8], ['caution', 'paper', 7], ['ctl', 'paper', 3], ['coast', 'paper', 3], ['sand', 'deep', 5.3], ['shoal', 'deep', 3.2],
@@ -169,3 +169,52 @@ for (const [name, look] of [['forced', { forced: true }], ['rtl', { rtl: true }]
     await page.finish();
   });
 }
+
+const REFUSED = { 'bad-magnet': 'magnet:?xt=urn:btih:7d2c1e0b9f4a83e65d10', policy: 'magnet:?xt=urn:btih:90aa4f6e3381bd057d2c1e0b9f4a83e65d10c2b7' };
+for (const [name, link] of Object.entries(REFUSED)) {
+  test(`pictures: ${name}`, async () => {
+    for (const size of ['desktop', 'phone']) {
+      const page = await driver.open('empty', { size });
+      await page.fill('#open-field', link);
+      await page.press('#open-field', 'Enter');
+      await settled(page);
+      await page.screenshot({ path: join(output, `${name}-${size}.png`) });
+      await page.finish();
+    }
+  });
+}
+
+for (const state of ['empty', 'list', 'done', 'downloading']) {
+  test(`pictures: ${state}, offline`, async () => {
+    for (const size of ['desktop', 'phone']) {
+      const page = await driver.open(state, { size });
+      await page.context().setOffline(true);
+      await settled(page);
+      await page.screenshot({ path: join(output, `offline-${state}-${size}.png`) });
+      await page.finish();
+    }
+  });
+}
+
+test('the graph fills as time passes', async () => {
+  const page = await driver.open('downloading', { clock: true });
+  const ink = () => page.evaluate(() => {
+    const canvas = document.querySelector('#graph canvas'), { data } = canvas.getContext('2d').getImageData(0, canvas.height / 2, canvas.width, canvas.height / 2 - 4);
+    let filled = 0;
+    for (let at = 3; at < data.length; at += 4) if (data[at] > 0) filled++;
+    return filled;
+  });
+  await page.clock.runFor(2000);
+  const before = await ink();
+  for (let n = 0; n < 60; n++) {
+    await page.evaluate(k => {
+      const [torrent] = window.tombolo.torrents, { rates } = torrent.snapshot;
+      Object.assign(rates, { tabs: 1.6e6 + 4e5 * Math.sin(k / 5), native: 9e5 + 2e5 * Math.cos(k / 7) });
+      window.tombolo.changed(torrent);
+    }, n);
+    await page.clock.runFor(2000);
+  }
+  assert.ok(await ink() > 20 * (before + 1));
+  await page.screenshot({ path: join(output, 'downloading-graph.png') });
+  await page.finish();
+});

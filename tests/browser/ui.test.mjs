@@ -104,7 +104,7 @@ test('downloading: readouts, names and lists', async () => {
   const peers = page.getByRole('table', { name: 'Peers', exact: true });
   assert.equal(await peers.locator('tbody tr:not(.pad)').count(), 15);
   assert.equal(await peers.locator('abbr').first().getAttribute('title'), 'downloading from it');
-  assert.equal(plain(await page.getByRole('table', { name: 'Trackers' }).innerText()), 'Tracker State Peers wss://tracker.example.net answered 4 s ago 9 udp://open.example.org:6969 answered 21 s ago 140');
+  assert.equal(plain(await page.getByRole('table', { name: 'Trackers' }).innerText()), 'Tracker State Next Peers Relay answers – 212 wss://tracker.example.net answered 4 s ago in 100 s 9 udp://open.example.org:6969 answered 21 s ago in 100 s 140');
   assert.equal(await page.locator('#strip table tr').count(), 13);
   assert.equal(await words(page, '#strip-scale'), 'solid to you, dashed from you, 8 px = 1 MB/s');
   await page.finish();
@@ -184,12 +184,12 @@ test('the bar is there only while the relay is', async () => {
 });
 
 const NOTICES = {
-  'no-tracker': ['know', 'Tracker does not answer', /^wss:\/\/tracker\.example\.net closed the connection 3 times \(last: no route\)\. .*: 8 connected\.$/, ['Try now']],
+  'no-tracker': ['know', 'Tracker does not answer', /^wss:\/\/tracker\.example\.net closed the connection 3 times \(last: no route\)\. .*: 8 connected\.$/, ['Try now', 'Edit trackers']],
   'no-webrtc': ['act', 'No direct connections to other tabs', /Allow WebRTC for this site, then reload\.$/, ['Reload']],
   quota: ['act', 'No room left in this browser', /gives this site 2\.00 GB and 1\.98 GB are used\. Downloading is paused at 61\.8 %; 280 MB more are needed\. Nothing is lost\.$/, ['Choose what to keep']],
   insecure: ['act', 'Limited to 256 MiB: this page is not on https', /Open the https address, or localhost, for full size\.$/, ['Open by https']],
   stuck: ['act', 'Cannot complete now', /^Availability is 0\.94: nobody connected has \d+ of the 1 398 pieces\./, ['Ask more trackers']],
-  'relay-gone': ['act', 'Relay is gone', /^The connection to relay\.example\.org ended; trying again in 3 s\./, ['Try now']],
+  'relay-gone': ['act', 'Relay is gone', /^The connection to relay\.example\.org ended; trying again in 3 s\./, ['Try now', 'Use another relay']],
   banned: ['know', 'Bad data from a peer', /^Deluge 2\.2 sent a piece that failed its check\./, []],
 };
 for (const [state, [level, title, body, buttons]] of Object.entries(NOTICES)) {
@@ -262,7 +262,7 @@ test('one tab stop for the tree, then its row’s controls', async () => {
     await page.keyboard.press('Tab');
     seen.push(await page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.tagName));
   }
-  assert.deepEqual(seen, ['Download part-1.mp4', 'Priority of part-1.mp4', 'Play part-1.mp4', 'Save part-1.mp4', 'SUMMARY']);
+  assert.deepEqual(seen, ['Download part-1.mp4', 'Priority of part-1.mp4', 'Play part-1.mp4', 'Save part-1.mp4', 'TR']);
   await page.finish();
 });
 
@@ -274,6 +274,18 @@ test('ten thousand files: rows are pooled, the filter finds', async () => {
   await page.evaluate(() => { document.querySelector('#files-list').scrollTop = 150000; });
   await settled(page);
   assert.ok(Number(await rows.first().getAttribute('aria-rowindex')) > 4000);
+  // A little further: only what came into reach is another row, and the one in focus stays where it is.
+  await page.evaluate(() => {
+    window.before = new Set(document.querySelectorAll('#files-list tbody tr[role=row]'));
+    window.filled = 0;
+    const watched = [...window.before].slice(10, 26);
+    new MutationObserver(list => { window.filled += list.length; }).observe(watched[0].parentNode, { childList: true });
+    watched[4].focus();
+    window.held = watched[4];
+    document.querySelector('#files-list').scrollTop -= 90;
+  });
+  await settled(page);
+  assert.deepEqual(await page.evaluate(() => [window.filled > 0 && window.filled <= 16, document.activeElement === window.held, [...document.querySelectorAll('#files-list tbody tr[role=row]')].every((row, at, all) => at === 0 || Number(row.ariaRowIndex) === Number(all[at - 1].ariaRowIndex) + 1)]), [true, true, true]);
   await page.fill('#files-find', 'sheet-0777');
   await settled(page);
   assert.equal(await rows.count(), 10);
@@ -413,8 +425,104 @@ test('settings are saved as they change', async () => {
   await dialog.getByRole('combobox', { name: 'Theme' }).selectOption('dark');
   assert.deepEqual(await clientCalls(page), [['configure', { up: 500000 }], ['configure', { down: 2500000 }]]);
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  await dialog.getByRole('textbox', { name: 'Extra trackers' }).fill('wss://one.example/announce, ws://127.0.0.1:8000');
+  await dialog.getByRole('textbox', { name: 'ICE servers' }).fill('http://not.one');
+  await dialog.getByRole('checkbox', { name: 'Use the relay' }).uncheck();
+  await dialog.getByRole('checkbox', { name: 'Use the relay' }).check();
+  await dialog.getByRole('textbox', { name: 'Data cap' }).fill('10 GB a month');
+  await dialog.getByRole('checkbox', { name: 'Upload to others' }).uncheck();
+  assert.deepEqual((await clientCalls(page)).slice(2), [['configure', { trackers: ['wss://one.example/announce', 'ws://127.0.0.1:8000'] }], ['configure', { relay: 'off' }], ['configure', { relay: 'https://relay.example.org' }], ['configure', { cap: 1e10 }], ['configure', { share: false }]]);
+  assert.equal(await dialog.getByRole('textbox', { name: 'ICE servers' }).getAttribute('aria-invalid'), 'true');
+  assert.deepEqual(await dialog.getByRole('heading', { level: 2 }).allInnerTexts(), ['Storage', 'Sharing', 'Connections', 'Appearance']);
   await dialog.getByRole('textbox', { name: 'Upload limit' }).fill('fast');
   await page.keyboard.press('Tab');
   assert.equal(await dialog.getByRole('textbox', { name: 'Upload limit' }).getAttribute('aria-invalid'), 'true');
+  await page.finish();
+});
+
+test('the settings show what was set, and where it is asked for', async () => {
+  const page = await driver.open('no-tracker');
+  await page.evaluate(() => Object.assign(window.tombolo.settings, { up: 1.5e6, cap: 1e10, trackers: ['wss://one.example'], keep: false }));
+  await page.getByRole('button', { name: 'Edit trackers' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Settings' });
+  await dialog.waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Extra trackers');
+  assert.equal(await dialog.getByRole('textbox', { name: 'Extra trackers' }).inputValue(), 'wss://one.example');
+  assert.equal(await dialog.getByRole('textbox', { name: 'Upload limit' }).inputValue(), '1.5 MB/s');
+  assert.equal(await dialog.getByRole('textbox', { name: 'Data cap' }).inputValue(), '10 GB a month');
+  assert.equal(await dialog.getByRole('checkbox', { name: 'Keep downloads' }).isChecked(), false);
+  await page.keyboard.press('Escape');
+  await page.fill('#add-bar-field', `magnet:?xt=urn:btih:${'ab'.repeat(20)}`);
+  await page.keyboard.press('Enter');
+  await settled(page);
+  assert.deepEqual((await clientCalls(page)).at(-1)[2], { keep: false });
+  await page.finish();
+});
+
+test('no room: what would make some is offered by name', async () => {
+  const page = await driver.open('quota-list');
+  await page.getByRole('button', { name: 'Coastlines: a field film', exact: true }).click();
+  await settled(page);
+  const free = page.locator('.notice').getByRole('button', { name: /^Free/ });
+  assert.equal(plain(await free.innerText()), 'Free 733 MB: remove “Low water, season 1”');
+  await free.click();
+  await settled(page);
+  assert.deepEqual(await page.evaluate(() => window.tombolo.torrents.map(({ snapshot }) => snapshot.name)), ['Coastlines: a field film', 'field-recordings.zip', 'slides-harbour-talk.pdf']);
+  await page.finish();
+});
+
+test('a link put into the address of an open page is opened', async () => {
+  const page = await driver.open('downloading');
+  const link = 'magnet:?xt=urn:btih:0123456789012345678901234567890123456789';
+  await page.evaluate(hash => { location.hash = hash; }, link);
+  await settled(page);
+  assert.deepEqual((await clientCalls(page))[0].slice(0, 2), ['add', link]);
+  await page.finish();
+});
+
+test('pictures and text open in a tab of their own', async () => {
+  const page = await driver.open('downloading');
+  await page.evaluate(() => {
+    window.tombolo.torrents[0].fileURL = index => `/icons/tombolo.svg?${index}`;
+  });
+  const opened = page.context().waitForEvent('page');
+  await page.getByRole('button', { name: 'Open cover.jpg' }).click();
+  assert.match((await opened).url(), /tombolo\.svg\?7$/);
+  assert.equal(await page.locator('#player-box').isVisible(), false);
+  await page.finish();
+});
+
+test('a link is shown as a code that other programs read', async () => {
+  const page = await driver.open('seeding');
+  await page.locator('#qr svg').waitFor();
+  assert.equal(await page.getByRole('img', { name: 'QR code of the link' }).isVisible(), true);
+  const digests = await page.evaluate(async () => {
+    const { qr } = await import('/ui/qr.js');
+    const texts = ['A', 'https://tombolo.example/#magnet:?xt=urn:btih:7d2c1e0b9f4a83e65d10c2b7a94f6e3381bd05ac', 'x'.repeat(110), 'é'.repeat(150), 'magnet '.repeat(95)];
+    const digest = async path => [...new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(path)))].slice(0, 4).map(byte => byte.toString(16).padStart(2, '0')).join('');
+    return [...await Promise.all(texts.map(qr).map(async code => `${code.size} ${await digest(code.path)}`)), qr('x'.repeat(700))];
+  });
+  // Each of these was read back by jsQR 1.4, as was one of every third length up to the longest.
+  assert.deepEqual(digests, ['21 dfba7b78', '41 6e25c0c0', '45 3ebdea14', '69 246a2d38', '97 451dbf2e', null]);
+  await page.finish();
+});
+
+test('where files can be saved as they arrive, all of them are one zip, or a folder', async () => {
+  const page = await driver.open('downloading');
+  await page.evaluate(() => {
+    const [torrent] = window.tombolo.torrents;
+    window.showDirectoryPicker = () => {};
+    torrent.zipURL = () => '/zip';
+    torrent.saveZip = async files => torrent.log('saveZip', files);
+    torrent.saveTo = async () => torrent.log('saveTo');
+    window.tombolo.changed(torrent);
+  });
+  await settled(page);
+  await page.getByRole('button', { name: 'Save part-1.mp4' }).click();
+  assert.deepEqual((await calls(page)).at(-1), ['save', 0]);
+  await page.getByRole('button', { name: 'Save all' }).click();
+  assert.deepEqual((await calls(page)).at(-1), ['saveZip', [0, 1, 2, 4, 5, 6, 7]]);
+  await page.getByRole('button', { name: 'Save to a folder' }).click();
+  assert.deepEqual((await calls(page)).at(-1), ['saveTo']);
   await page.finish();
 });

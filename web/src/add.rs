@@ -293,6 +293,7 @@ impl Core {
             (None, Some(metainfo)) => metainfo.trackers.iter().flatten().cloned().gather(),
             (None, None) => Vec::new(),
         };
+        let private = metainfo.as_ref().is_some_and(|metainfo| metainfo.private);
         let relay = self.relay.tracker();
         let named = entry.trackers.as_ref().unwrap_or(&self.boot.trackers);
         let may_go_outside = !self.boot.loopback || (entry.named && entry.magnet.is_some());
@@ -300,6 +301,7 @@ impl Core {
             named,
             relay: Some(&relay),
             own: &own,
+            extra: if private { &[] } else { &self.boot.extra },
             may_go_outside,
         });
         let web_seed = |url: &String| may_go_outside || trackers::is_loopback(url);

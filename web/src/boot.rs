@@ -19,6 +19,8 @@ pub(crate) struct Boot {
     pub(crate) webrtc: bool,
     /// Trackers instead of all others, if any are named.
     pub(crate) trackers: Vec<String>,
+    /// Trackers of the user's own, for all torrents that are not private.
+    pub(crate) extra: Vec<String>,
     /// `off`, or a relay's address; the page's own origin if `None`.
     pub(crate) relay: Option<String>,
     /// Addresses of native peers for the relay.
@@ -40,6 +42,7 @@ impl Boot {
             worker_origin: platform::time_origin(),
             webrtc: member(boot, "webrtc").is_truthy(),
             trackers: texts(&member(boot, "trackers")),
+            extra: texts(&member(boot, "extra")),
             relay: text_member(boot, "relay"),
             peers: texts(&member(boot, "peers")),
             loopback: member(boot, "loopback").is_truthy(),

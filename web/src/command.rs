@@ -1,7 +1,7 @@
 //! The page's commands.
 
 use js_sys::{Array, Uint8Array};
-use tombolo_core::event::{Event, Torrent};
+use tombolo_core::event::{Event, Link, Torrent};
 use tombolo_core::gather::Gather;
 use tombolo_core::swarm::Priority;
 use tombolo_core::swarm::window::Playback;
@@ -48,6 +48,7 @@ pub(crate) async fn run(name: String, arguments: JsValue) -> Result<JsValue, Ref
             remove(torrent, files).await;
         }
         "metainfo" => return turn(|core| core.torrent_file(torrent)),
+        "pieces" => return turn(|core| Ok(core.pieces_of(torrent, &arguments))),
         "select" => turn(|core| core.select_files(torrent, &arguments))?,
         "priority" => turn(|core| core.set_priority(torrent, &arguments))?,
         "deadline" => turn(|core| core.set_deadline(torrent, &arguments))?,
@@ -84,6 +85,16 @@ impl Core {
         let metainfo = self.torrents.get(&torrent).and_then(|entry| entry.metainfo.as_ref());
         let metainfo = metainfo.ok_or_else(|| Refusal::new("not-found", "The file list is not known yet."))?;
         Ok(Uint8Array::from(&create::with_trackers(metainfo)[..]).into())
+    }
+
+    /// Which pieces a peer has, a byte each; null where that is not known.
+    fn pieces_of(&self, torrent: Torrent, arguments: &JsValue) -> JsValue {
+        let link = Link(member(arguments, "link").as_f64().unwrap_or(0.0) as u64);
+        let Some(pieces) = self.session.pieces_of(torrent, link) else {
+            return JsValue::NULL;
+        };
+        let has: Vec<u8> = (0..pieces.len()).map(|piece| u8::from(pieces.contains(piece))).gather();
+        Uint8Array::from(&has[..]).into()
     }
 
     fn files(&self, torrent: Torrent) -> usize {

@@ -395,7 +395,7 @@ impl View<'_> {
             };
             o.text("transport", transport);
             o.text("kind", kind(peer));
-            o.text("flags", &flags(peer));
+            o.text("flags", &peer.flags());
             o.float(
                 "has",
                 if pieces == 0 {
@@ -422,32 +422,6 @@ const fn kind(peer: &PeerStatus) -> &'static str {
         Transport::Tcp | Transport::Utp => "native",
         Transport::Http => "server",
     }
-}
-
-/// The flags that other clients show: D and d downloading and wanting to, U and u the same for uploading, S snubbed, I inbound,
-/// W its WebSocket or WebRTC is left to the transport's own column.
-fn flags(peer: &PeerStatus) -> String {
-    let down = match (peer.interested, peer.unchoked) {
-        (true, true) => Some('D'),
-        (true, false) => Some('d'),
-        (false, true) => Some('K'),
-        (false, false) => None,
-    };
-    let up = match (peer.peer_interested, peer.peer_unchoked) {
-        (true, true) => Some('U'),
-        (true, false) => Some('u'),
-        (false, true) => Some('?'),
-        (false, false) => None,
-    };
-    let (snubbed, inbound) = (peer.snubbed.then_some('S'), peer.inbound.then_some('I'));
-    let mut flags = String::new();
-    for flag in [down, up, snubbed, inbound].into_iter().flatten() {
-        if !flags.is_empty() {
-            flags.push(' ');
-        }
-        flags.push(flag);
-    }
-    flags
 }
 
 fn write_tracker(l: &mut List<'_>, tracker: &TrackerStatus) {

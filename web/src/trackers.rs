@@ -11,6 +11,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) relay: Option<&'a str>,
     /// The torrent's own, in order.
     pub(crate) own: &'a [String],
+    /// The user's own.
+    pub(crate) extra: &'a [String],
     /// Whether the torrent's own were named by the page's address, or the page is not on a loopback address.
     pub(crate) may_go_outside: bool,
 }
@@ -22,8 +24,9 @@ pub(crate) fn choose(choice: Choice<'_>) -> Vec<String> {
     }
     let own = choice.own.iter().map(String::as_str);
     let own = own.filter(|url| can_be_asked(url) && (choice.may_go_outside || is_loopback(url)));
+    let extra = choice.extra.iter().map(String::as_str).filter(|url| can_be_asked(url));
     let mut chosen: Vec<String> = Vec::new();
-    for url in choice.relay.into_iter().chain(own) {
+    for url in choice.relay.into_iter().chain(own).chain(extra) {
         if !chosen.iter().any(|other| other == url) {
             chosen.push(String::from(url));
         }
@@ -67,6 +70,7 @@ mod tests {
             named: &texts(named),
             relay: Some("ws://127.0.0.1:1/announce"),
             own: &texts(own),
+            extra: &texts(&["wss://mine", "udp://mine"]),
             may_go_outside,
         })
     }
@@ -85,7 +89,10 @@ mod tests {
             "ws://127.0.0.1:1/announce",
             "ftp://d",
         ];
-        assert_eq!(chosen(&[], &own, true), ["ws://127.0.0.1:1/announce", "WSS://b"]);
+        assert_eq!(
+            chosen(&[], &own, true),
+            ["ws://127.0.0.1:1/announce", "WSS://b", "wss://mine"]
+        );
     }
 
     #[test]
@@ -99,7 +106,12 @@ mod tests {
         ];
         assert_eq!(
             chosen(&[], &own, false),
-            ["ws://127.0.0.1:1/announce", "ws://[::1]:5/x", "ws://127.9.9.9:1"]
+            [
+                "ws://127.0.0.1:1/announce",
+                "ws://[::1]:5/x",
+                "ws://127.9.9.9:1",
+                "wss://mine"
+            ]
         );
     }
 }

@@ -1,5 +1,5 @@
 // Ways in: the two fields, files chosen, dropped or pasted anywhere. A refusal is told at the field it came from.
-import { byId, el, say, setText } from './dom.js';
+import { byId, el, say, setText } from './kit.js';
 import { errorWords } from './words.js';
 
 const LINK = /^(magnet:|https?:\/\/\S+$|[0-9a-f]{40}$|[0-9a-f]{64}$|[a-z2-7]{32}$)/i;
@@ -43,7 +43,7 @@ export class Add {
     this.clear(field);
     const late = setTimeout(() => say('The engine is still starting; the link is opened as soon as it is up.'), 1500);
     try {
-      const torrent = await this.client.add(id, options);
+      const torrent = await this.client.add(id, { ...(this.client.settings?.keep === false && { keep: false }), ...options });
       if (field.input.value.trim() === id) field.input.value = '';
       this.opened(torrent);
     } catch (error) {

@@ -1,17 +1,24 @@
 // Ties client and views: which view is shown, when it is drawn (at most four times a second, never while hidden), keys
 // and the few things that concern the whole page.
-import { byId, isRtl, setHidden, setText } from './dom.js';
-import { isolateNumbers, rate } from './format.js';
+import { byId, isolateNumbers, isRtl, rate, setHidden, setText } from './kit.js';
 import { Add } from './add.js';
 import { together } from './flows.js';
 import { List, titleOf } from './list.js';
 import { Notices, currentNotices } from './notices.js';
 import { ShareBar } from './share.js';
 import { applyTheme, ask, showKeys, showSettings } from './sheets.js';
-import { Strip } from './strip.js';
+import { Strip, relayOf } from './strip.js';
 import { TorrentView } from './torrent.js';
 
 const PACE = 250;
+/** The service worker keeps the shell when the page has long been up: it is in no hurry. */
+const SHELL_MS = 2000;
+
+/** The link of an address like `/#magnet:…`. */
+function decodeHash() {
+  const link = location.hash.slice(1);
+  return /^magnet:/i.test(link) ? link : decodeURIComponent(link);
+}
 
 export class App {
   constructor(client) {
@@ -25,7 +32,7 @@ export class App {
     this.add = new Add(client, { opened: torrent => this.show(torrent), settings: focus => showSettings(client, focus) });
     this.view = new TorrentView(client, { fail, remove });
     this.list = new List({ open: torrent => this.show(torrent), pause: torrent => this.togglePause(torrent), remove });
-    this.notices = new Notices(id => this.act(id));
+    this.notices = new Notices((id, details) => this.act(id, details));
     this.stripRest = new Strip(byId('strip-rest'));
     this.stripAll = new Strip(byId('strip-all'));
     this.shareAll = new ShareBar(byId('share-all'));
@@ -41,9 +48,16 @@ export class App {
     this.client.addEventListener('play', ({ torrent, index }) => {
       this.show(torrent);
       this.view.update(torrent);
-      this.view.player.open(torrent, index);
+      this.view.openPlayer(index);
     });
-    this.client.ready?.then(() => this.schedule(), fail);
+    this.client.ready?.then(() => {
+      this.schedule();
+      setTimeout(() => navigator.serviceWorker?.controller?.postMessage('shell'), SHELL_MS);
+    }, fail);
+    addEventListener('hashchange', () => /^#magnet(:|%3a)/i.test(location.hash) && this.add.add(decodeHash()));
+    globalThis.launchQueue?.setConsumer(async ({ files }) => {
+      for (const file of files) await this.add.add(await file.getFile());
+    });
     document.addEventListener('visibilitychange', () => this.schedule());
     for (const event of ['online', 'offline']) addEventListener(event, () => this.schedule());
     addEventListener('keydown', event => this.key(event));
@@ -124,7 +138,7 @@ export class App {
 
   rest() {
     const { client } = this;
-    this.stripRest.update({ snapshot: null, relay: client.relay, mode: 'rest', webrtc: client.environment?.webrtc });
+    this.stripRest.update({ snapshot: null, relay: relayOf(client), mode: 'rest', webrtc: client.environment?.webrtc });
     setHidden(byId('demo'), !client.demo);
     if (client.demo) setText(byId('demo-text'), `(${client.demo.text})`);
   }
@@ -132,7 +146,7 @@ export class App {
   all(torrents) {
     const sum = together(torrents.map(({ snapshot }) => snapshot));
     this.list.update(torrents, this.client.quota);
-    this.stripAll.update({ snapshot: sum, relay: this.client.relay, mode: 'live', webrtc: this.client.environment?.webrtc });
+    this.stripAll.update({ snapshot: sum, relay: relayOf(this.client), mode: 'live', webrtc: this.client.environment?.webrtc });
     this.shareAll.update(sum.sources);
   }
 
@@ -164,13 +178,15 @@ export class App {
   }
 
   /** Buttons of notices. */
-  act(id) {
+  act(id, details) {
     const torrent = this.open, { client } = this;
     const known = {
       reload: () => location.reload(),
       'open-https': () => location.assign(location.href.replace(/^http:/, 'https:')),
       'open-without-relay': () => torrent?.openWithoutRelay(),
       'another-relay': () => showSettings(client, 'relay'),
+      trackers: () => showSettings(client, 'trackers'),
+      free: () => details.free.torrent.remove({ files: true }),
       announce: () => torrent?.announce?.(),
       reconnect: () => client.reconnect?.(),
       list: () => this.show(null),
@@ -203,7 +219,7 @@ export class App {
     if (key === '/') this.add.focus();
     else if (key === '?') showKeys();
     else if (!open || open.snapshot.phase === 'adding') return false;
-    else if (key === ' ' && !event.target.closest?.('button, a, summary, video, input, canvas')) player.isOpen ? player.toggle() : view.togglePause();
+    else if (key === ' ' && !event.target.closest?.('button, a, summary, video, input')) player.isOpen ? player.toggle() : view.togglePause();
     else if (player.isOpen && /^[jl]$/i.test(key)) player.band.wind(player.video.currentTime + (key.toLowerCase() === 'j' ? -10 : 10));
     else if (player.isOpen && /^[,.]$/.test(key)) player.band.piece(key === ',' ? -1 : 1);
     else if (key.toLowerCase() === 's') view.saveAll();

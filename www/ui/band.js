@@ -1,8 +1,6 @@
 // The player's scrubber: a band of the film's pieces with the playhead and what is fetched ahead of it, under it what the browser holds. It is
 // a slider to everybody else. Media time runs from left to right everywhere.
-import { colours, context, onColours } from './colours.js';
-import { el, setAttr, watch } from './dom.js';
-import { duration } from './format.js';
+import { colours, context, duration, el, onColours, setAttr, watch } from './kit.js';
 
 const HEIGHT = 34;
 /** Where the band and, under it, the buffer are, in px from the top. */

@@ -1,8 +1,7 @@
 // The files of a torrent as a tree grid: select, name, size, done, priority, play, save. One tab stop: arrows move and
 // open folders, X selects, P changes the priority, S saves, Enter plays or saves. Rows are pooled.
-import { bdi, byId, el, icon, isOff, isRtl, setAttr, setHidden, setName, setOff, setText } from './dom.js';
-import { bytes, clean, count, phrase, wholePercent } from './format.js';
-import { buildTree, flatten, playable, search, selection } from './tree.js';
+import { bdi, byId, bytes, clean, count, el, icon, isOff, isRtl, phrase, rebuild, setAttr, setHidden, setName, setOff, setText, wholePercent } from './kit.js';
+import { buildTree, flatten, playable, search, selection, viewable } from './tree.js';
 import { Rows } from './rows.js';
 
 const PRIORITIES = [['high', 'High'], ['normal', 'Normal'], ['low', 'Low'], ['skip', 'Skip']];
@@ -10,7 +9,7 @@ const FILTER_FROM = 50;
 const HEADS = [['', 'Download', 'c-check'], ['Name', '', ''], ['Size', '', 'c-size num'], ['Done', '', 'c-done done'], ['Priority', '', 'c-prio opt'], ['', 'Actions', 'c-acts']];
 
 export class Files {
-  /** `act` = {select(indices, priority), play(index), save(index)}. */
+  /** `act` = {select(indices, priority), play(index), save(index), savable(file)}. */
   constructor(act) {
     this.act = act;
     this.closed = new Set();
@@ -34,7 +33,6 @@ export class Files {
   /** Shows the files of a snapshot. */
   update(s) {
     this.files = s.files;
-    this.complete = file => file.done >= file.length;
     if (this.infoHash !== s.infoHash || this.known !== s.files.length) {
       this.infoHash = s.infoHash;
       this.known = s.files.length;
@@ -69,7 +67,7 @@ export class Files {
     row.bar = el('span', { class: 'bar', 'aria-hidden': 'true' }, row.fillBar);
     row.done = el('output');
     row.priority = el('select', { class: 'prio', tabindex: '-1', change: () => this.setPriority(item(), row.priority.value) }, ...PRIORITIES.map(([value, text]) => el('option', { value }, text)));
-    row.play = el('button', { type: 'button', class: 'ico', tabindex: '-1', click: () => this.act.play(item().node.file) }, icon('play'));
+    row.play = el('button', { type: 'button', class: 'ico', tabindex: '-1', click: () => this.act.play(item().node.file) });
     row.save = el('button', { type: 'button', class: 'ico', tabindex: '-1', click: () => isOff(row.save) || this.act.save(item().node.file) }, icon('save'));
     const cell = (kind, ...children) => el('td', { class: kind, role: 'gridcell' }, ...children);
     row.node = el('tr', { role: 'row', tabindex: '-1' }, cell('check', row.check), cell('trunc', row.indent), row.size, cell('done', row.bar, row.done), cell('opt', row.priority), cell('num acts', row.play, row.save));
@@ -108,7 +106,7 @@ export class Files {
 
   fillFile(row, node) {
     const file = this.files[node.file];
-    const skip = file.priority === 'skip', whole = this.complete(file), name = clean(node.name);
+    const skip = file.priority === 'skip', name = clean(node.name);
     setAttr(row.node, 'class', skip ? 'skipped' : null);
     setAttr(row.node, 'aria-expanded', null);
     row.check.checked = !skip;
@@ -121,10 +119,12 @@ export class Files {
     setText(row.done, skip && !file.done ? '–' : wholePercent(share));
     setAttr(row.priority, 'aria-label', `Priority of ${name}`);
     if (row.priority.value !== file.priority && document.activeElement !== row.priority) row.priority.value = file.priority;
-    setHidden(row.play, !playable(name) || skip);
-    setAttr(row.play, 'aria-label', `Play ${name}`);
+    setHidden(row.play, !(playable(name) || viewable(name)) || skip);
+    const way = playable(name) ? 'play' : 'open';
+    rebuild(row.play, way, () => [icon(way)]);
+    setAttr(row.play, 'aria-label', `${way === 'play' ? 'Play' : 'Open'} ${name}`);
     setAttr(row.save, 'aria-label', `Save ${name}`);
-    setOff(row.save, whole ? null : 'Can be saved when it is complete');
+    setOff(row.save, this.act.savable(file) ? null : 'Can be saved when it is complete');
   }
 
   toggle({ node }) {
@@ -170,7 +170,7 @@ export class Files {
     else if (event.key.toLowerCase() === 'x') this.toggle(item);
     else if (event.key.toLowerCase() === 'p' && !folder) this.nextPriority(item);
     else if (event.key.toLowerCase() === 's' && !folder) this.trySave(item);
-    else if (event.key === 'Enter' && onRow) folder ? this.open(item) : playable(item.node.name) ? this.act.play(item.node.file) : this.trySave(item);
+    else if (event.key === 'Enter' && onRow) folder ? this.open(item) : playable(item.node.name) || viewable(item.node.name) ? this.act.play(item.node.file) : this.trySave(item);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -182,7 +182,7 @@ export class Files {
   }
 
   trySave({ node }) {
-    if (this.complete(this.files[node.file])) this.act.save(node.file);
+    if (this.act.savable(this.files[node.file])) this.act.save(node.file);
   }
 }
 

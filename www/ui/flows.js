@@ -1,7 +1,7 @@
 // What the strip shows, worked out from a snapshot without drawing: which peers, in which order, how wide.
 // The order is by the mean of about 10 s and is held for 5 s; widths are linear with one printed scale.
 
-import { clean } from './format.js';
+import { clean } from './kit.js';
 
 const ROWS = 6;
 const HOLD = 5000;

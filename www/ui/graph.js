@@ -1,7 +1,5 @@
 // Speed of the last two minutes, stacked by source, upload dashed. One sample a second, 120 of them, kept by torrent.
-import { el, isRtl, watch } from './dom.js';
-import { colours, context, onColours } from './colours.js';
-import { roundRate } from './format.js';
+import { colours, context, el, isRtl, onColours, roundRate, watch } from './kit.js';
 
 const SECONDS = 120;
 const HEIGHT = 64;

@@ -1,6 +1,5 @@
 // Several torrents: a row each, whose small piece map is the progress bar.
-import { bdi, byId, el, icon, setAttr, setName, setText } from './dom.js';
-import { bytes, bytesOf, clean, count, duration, percent, plural, rate, ratio, NONE } from './format.js';
+import { bdi, byId, bytes, bytesOf, clean, count, duration, el, icon, NONE, percent, plural, rate, ratio, setAttr, setName, setText } from './kit.js';
 import { MapCells } from './map.js';
 import { skippedPieces } from './mapgrid.js';
 

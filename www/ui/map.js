@@ -1,9 +1,7 @@
 // The piece map: a ruler of files, the cells, one frame for the cell under pointer or keyboard, and the line that tells
 // about it. Each update compares every changed cell's look with the one drawn last and repaints only those: 100 000
 // pieces cost under a millisecond to compare and a few fills to draw.
-import { el, isRtl, setAttr, setText, watch } from './dom.js';
-import { colours, context, hatch, onColours } from './colours.js';
-import { clean, count, percentDigits, ratio } from './format.js';
+import { clean, colours, context, count, el, hatch, isRtl, onColours, percentDigits, ratio, setAttr, setText, watch } from './kit.js';
 import * as grids from './mapgrid.js';
 
 const RULER = 20;
@@ -195,7 +193,11 @@ export class PieceMap {
     this.canvas.addEventListener('pointermove', event => this.point(this.under(event)));
     this.canvas.addEventListener('pointerleave', () => this.point(-1));
     this.frame = el('div', { class: 'cursor', hidden: true });
-    box.append(this.ruler, this.canvas, this.frame);
+    /** Where the player is and what is fetched for it. */
+    this.window = el('div', { class: isRtl() ? 'window rtl' : 'window', hidden: true });
+    /** Over what a peer that is looked at lacks. */
+    this.veil = el('canvas', { class: 'veil', 'aria-hidden': 'true', hidden: true });
+    box.append(this.ruler, this.canvas, this.veil, this.window, this.frame);
     this.cells = new MapCells(this.canvas, width => width < 600 ? 112 : 84);
     this.legend = legend;
     this.said = el('li', { class: 'said' });
@@ -216,8 +218,8 @@ export class PieceMap {
     this.explain();
   }
 
-  /** Shows a snapshot. */
-  update(snapshot) {
+  /** Shows a snapshot; `playing` = {from, to}, the pieces of the player's window, or null. */
+  update(snapshot, playing = null) {
     const files = snapshot.files;
     const key = `${snapshot.infoHash} ${snapshot.pieces} ${files.length} ${files.map(file => file.priority[0]).join('')}`;
     if (key !== this.filesKey) {
@@ -232,6 +234,35 @@ export class PieceMap {
     const digits = percentDigits(share, snapshot.have === snapshot.length).replace(/\.\d$/, '');
     setAttr(this.canvas, 'aria-label', `${digits} % of ${count(snapshot.pieces)} pieces verified, availability ${ratio(snapshot.availability)}`);
     if (this.cursor >= 0) this.tell();
+    this.play(playing);
+  }
+
+  /** Frames the columns from the playhead to the end of what is fetched ahead. */
+  play(playing) {
+    const { grid, density } = this.cells;
+    this.window.hidden = !playing || !grid?.cells;
+    if (this.window.hidden) return;
+    const [first, last] = [playing.from, playing.to].map(piece => grids.rectOf(grid, grids.cellOf(grid, piece), density));
+    const from = first.x, wide = last.x + last.width - from;
+    Object.assign(this.window.style, { left: `${(isRtl() ? grid.width - from - wide : from) + 1}px`, top: `${this.canvas.offsetTop}px`, width: `${wide}px`, height: `${grid.height + 2}px` });
+  }
+
+  /** Veils what a peer does not have; `has` = a byte a piece, null takes the veil away. */
+  mark(has) {
+    const { grid, density } = this.cells, { veil } = this;
+    veil.hidden = !has || !grid;
+    if (!has && this.cursor < 0) setText(this.said, '');
+    if (veil.hidden) return;
+    veil.style.top = `${this.canvas.offsetTop}px`;
+    const g = context(veil, grid.width + 2, grid.height + 2, isRtl());
+    g.fillStyle = colours().paper;
+    g.globalAlpha = 0.78;
+    for (let cell = 0; cell < grid.cells; cell++) {
+      if (has.subarray(grids.firstPiece(grid, cell), grids.firstPiece(grid, cell + 1)).includes(1)) continue;
+      const r = grids.rectOf(grid, cell, density);
+      g.fillRect(r.x + 1, r.y + 1, r.width, r.height);
+    }
+    setText(this.said, `It has ${count(has.reduce((sum, one) => sum + one, 0))} of ${count(has.length)} pieces`);
   }
 
   /** One black or white segment a file, its name where it fits. */

@@ -1,7 +1,6 @@
 // The player: the one video element, its scrubber and buttons, what is being fetched for it, subtitles, and the other files that play.
 import { AHEAD, Band } from './band.js';
-import { bdi, byId, button, el, icon, rebuild, setAttr, setHidden, setText } from './dom.js';
-import { clean, count, decimal, duration, phrase, rate, span, wholePercent } from './format.js';
+import { bdi, button, byId, clean, count, decimal, duration, el, icon, phrase, rate, rebuild, setAttr, setHidden, setText, span, wholePercent } from './kit.js';
 import { asWebVtt, labelOf, subtitlesOf } from './subtitles.js';
 import { playable } from './tree.js';
 
@@ -71,10 +70,10 @@ export class Player {
     this.playlist(s);
     const needs = video.duration > 0 ? file.length / video.duration : 0, complete = file.done >= file.length;
     setText(this.facts.needs, needs ? rate(needs) : '–');
-    setText(this.facts.arriving, complete ? 'all here' : needs && s.down ? `${rate(s.down)} (${(s.down / needs).toFixed(1)}×)` : rate(s.down));
+    setText(this.facts.arriving, complete ? 'all here' : needs && s.down ? phrase(`${rate(s.down)} (${(s.down / needs).toFixed(1)}×)`) : rate(s.down));
     setText(this.facts.ahead, needs ? phrase(`${span(this.band.ahead())} of ${span(Math.min(AHEAD, video.duration - video.currentTime))} wanted`) : '–');
     const { tabs, native, relay, server } = s.sources, all = tabs + native + relay + server;
-    setText(this.facts.served, `${decimal(all ? (relay + server) / all : 0)} (aim ${AIM} or less)`);
+    setText(this.facts.served, phrase(`${decimal(all ? (relay + server) / all : 0)} (aim ${AIM} or less)`));
     this.clock();
     this.stall(s);
   }
@@ -111,7 +110,7 @@ export class Player {
     setText(this.time, phrase(`${duration(now)} / ${duration(video.duration)}`));
     let end = now;
     for (let n = 0; n < video.buffered.length; n++) if (video.buffered.start(n) <= now + 0.1) end = Math.max(end, video.buffered.end(n));
-    setText(this.held, video.duration ? `${span(end - now)} buffered` : '');
+    setText(this.held, video.duration ? phrase(`${span(end - now)} buffered`) : '');
   }
 
   listen() {
@@ -173,6 +172,13 @@ export class Player {
     return films[films.findIndex(({ index }) => index === this.index) + 1];
   }
 
+  /** The pieces from the playhead to the end of what is fetched ahead; null where nothing plays. */
+  window() {
+    const { band, video } = this;
+    if (!this.isOpen || !(video.duration > 0) || !band.file) return null;
+    return { from: band.pieceAt(video.currentTime), to: band.pieceAt(video.currentTime + AHEAD) };
+  }
+
   /** The files that play, where there are several. */
   playlist(s) {
     const films = filmsOf(s.files), list = byId('playlist');
@@ -184,7 +190,12 @@ export class Player {
       const name = bdi(file.path[file.path.length - 1]);
       return el('li', {}, el('button', { type: 'button', 'aria-current': here ? 'true' : null, click: () => this.play(file.index) }, el('span', {}, here ? icon('play') : null), name, el('small')));
     }));
-    films.forEach((file, at) => setText(list.children[at].querySelector('small'), `${wholePercent(file.length ? file.done / file.length : 1)} here`));
+    const next = this.next(), length = this.video.duration;
+    films.forEach((file, at) => {
+      const here = `${wholePercent(file.length ? file.done / file.length : 1)} here`;
+      const soon = file === next && file.done < file.length && length > AHEAD ? `, fetched from ${duration(length - AHEAD)} on` : '';
+      setText(list.children[at].querySelector('small'), phrase(here + soon));
+    });
   }
 
   /** Offers the subtitles beside the film. */

@@ -1,6 +1,5 @@
 // The row of figures. Slots are fixed; an update changes only the digits that changed. Never live: it is there to read.
-import { el, setAttr, setText } from './dom.js';
-import { NBSP, bytes, bytesOf, bytesParts, count, duration, NONE, percentDigits, rateParts, ratio } from './format.js';
+import { bytes, bytesOf, bytesParts, count, duration, el, NBSP, NONE, percentDigits, rateParts, ratio, setAttr, setText } from './kit.js';
 
 /** `[label, digits, unit, caution]` for each of the six slots. */
 function figures(s, give, elapsed) {

@@ -1,6 +1,7 @@
 // Rows of a table body from a pool. Up to 100 all are there; beyond, only those within a screen above and below the
-// visible part, between two spacers. `fill` is called at every update and must write only what changed.
-import { el, setAttr } from './dom.js';
+// visible part, between two spacers. `fill` is called at every update and must write only what changed; scrolling fills only rows that are
+// taken from one end to the other.
+import { el, setAttr } from './kit.js';
 
 const ALL = 100;
 
@@ -16,7 +17,7 @@ export class Rows {
     this.items = [];
     this.first = 0;
     this.height = 30;
-    this.scroller.addEventListener('scroll', () => this.items.length > ALL && requestAnimationFrame(() => this.paint()), { passive: true });
+    this.scroller.addEventListener('scroll', () => this.items.length > ALL && requestAnimationFrame(() => this.paint(true)), { passive: true });
   }
 
   /** Shows these items. */
@@ -28,15 +29,24 @@ export class Rows {
     this.paint();
   }
 
-  paint() {
+  paint(scrolled = false) {
     const [first, last] = this.range();
+    const stays = ({ index }) => index >= first && index < last;
+    const free = this.pool.filter(row => !stays(row));
+    // Out of the way, so that those that stay are never moved: what is moved loses the focus.
+    for (const { node } of free) node.remove();
+    const kept = new Map(this.pool.filter(stays).map(row => [row.index, row]));
     this.first = first;
-    while (this.pool.length < last - first) this.grow();
-    while (this.pool.length > last - first) this.pool.pop().node.remove();
-    this.pool.forEach((row, offset) => {
-      row.index = first + offset;
-      this.fill(row, this.items[row.index], row.index);
+    this.pool = Array.from({ length: last - first }, (_, offset) => {
+      const index = first + offset, row = kept.get(index) ?? free.pop() ?? this.make();
+      row.index = index;
+      if (!scrolled || !kept.has(index)) this.fill(row, this.items[index], index);
+      return row;
     });
+    this.pool.reduceRight((next, { node }) => {
+      if (node.nextSibling !== next) this.body.insertBefore(node, next);
+      return node;
+    }, this.after);
     this.space(this.before, first);
     this.space(this.after, this.items.length - last);
     if (this.virtual && this.pool.length) this.height = this.pool[0].node.offsetHeight || this.height;
@@ -47,12 +57,6 @@ export class Rows {
     const view = this.scroller.clientHeight || 332;
     const first = Math.max(0, Math.floor((this.scroller.scrollTop - view) / this.height));
     return [Math.min(first, Math.max(0, this.items.length - 1)), Math.min(this.items.length, Math.ceil((this.scroller.scrollTop + 2 * view) / this.height))];
-  }
-
-  grow() {
-    const row = this.make();
-    this.pool.push(row);
-    this.body.insertBefore(row.node, this.after);
   }
 
   space(spacer, rows) {

@@ -1,6 +1,5 @@
 // "So far": the share of all bytes by source, with relay and server together against the aim. One bar and its key.
-import { el, setAttr, setText, svg, watch } from './dom.js';
-import { bytes, decimal } from './format.js';
+import { bytes, decimal, el, setAttr, setText, svg, watch } from './kit.js';
 
 const SHARES = [['tabs', 'tabs'], ['native', 'native, by relay'], ['relay', 'relay cache'], ['server', 'server']];
 const AIM = 8.8;

@@ -1,7 +1,6 @@
 // What happened since a torrent was added, with the clock in the margin. Lines are added and changed, never taken away,
 // so that a screen reader hears each of them once.
-import { el, setAttr, setText } from './dom.js';
-import { clean, clock, count, plural, quoted, shortHash } from './format.js';
+import { clean, clock, count, el, plural, quoted, setAttr, setText, shortHash } from './kit.js';
 
 const ORDER = [['link', 'Link understood'], ['tracker', 'Tracker answered'], ['relay', 'Relay joined the swarm'], ['peers', 'Peers connected'],
   ['metadata', 'Getting the file list'], ['first-byte', 'First byte'], ['first-piece', 'First verified piece']];

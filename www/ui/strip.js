@@ -1,8 +1,7 @@
 // The strip "Where bytes come from": a chart with the tabs on an island, the native swarm on the mainland and the relay
 // on the bar of sand between. A fixed set of paths is made once per size; between orders of the rows (5 s) an update
 // only sets stroke widths and texts. Its accessible form is a hidden table.
-import { el, isRtl, rebuild, setAttr, setText, svg, watch } from './dom.js';
-import { bytes, count, phrase, rate, roundRate, span } from './format.js';
+import { bytes, count, el, isRtl, phrase, rate, rebuild, roundRate, setAttr, setText, span, svg, watch } from './kit.js';
 import { Flows, width as flowWidth } from './flows.js';
 import { curve, outlines, places } from './land.js';
 
@@ -14,8 +13,8 @@ const GAP = 0.6;
 const STEADY = 0.2;
 
 export class Strip {
-  /** `figure` is filled; `bleed` = as tall as the rest of the window (empty page). */
-  constructor(figure, { scale = null } = {}) {
+  /** `figure` is filled; `bleed` = as tall as the rest of the window (empty page). `point(peer)` is told whose row the pointer is on, or null. */
+  constructor(figure, { scale = null, point = null } = {}) {
     this.figure = figure;
     this.scale = scale;
     this.bleed = figure.classList.contains('bleed');
@@ -23,6 +22,10 @@ export class Strip {
     this.table = el('table');
     this.hidden = el('div', { class: 'vh' }, this.table);
     this.state = null;
+    if (point) {
+      figure.addEventListener('pointermove', event => point(this.peerAt(event)));
+      figure.addEventListener('pointerleave', () => point(null));
+    }
     this.seen = watch(figure, { resize: () => this.draw(), appear: () => this.paint(true) });
   }
 
@@ -109,6 +112,14 @@ export class Strip {
     }
     for (const row of rows) row.dot = root.appendChild(svg('circle', { cx: this.x(dot), cy: row.y, r: 3.5, visibility: 'hidden', stroke: `var(--${token})`, 'stroke-width': 1.5 }));
     return rows;
+  }
+
+  /** Whose row is under the pointer. */
+  peerAt({ clientX, clientY }) {
+    const { at } = this, box = this.figure.getBoundingClientRect();
+    const x = this.x(clientX - box.left), index = Math.round((clientY - box.top - at.rowTop) / at.rowStep);
+    const side = x < at.tab ? 'left' : x > at.coast ? 'right' : '';
+    return this.view().rows[side]?.[index] ?? null;
   }
 
   /** Widths and words; with `fresh` the lines are laid anew by the mean widths first. */
@@ -334,6 +345,9 @@ const EMPTY = { peers: [], natives: [], rates: { tabs: 0, native: 0, relay: 0, s
 function webPeersKnown(trackers = []) {
   return Math.max(0, ...trackers.filter(({ url }) => /^wss?:/.test(url)).map(({ peers }) => peers || 0));
 }
+
+/** The relay as the strip shows it: before the engine is up nobody knows that it is switched off. */
+export const relayOf = ({ relay, version }) => (version === null && relay.state === 'off' ? { ...relay, state: 'connecting' } : relay);
 
 /** Name, words and colour of the relay. */
 function relayLines({ relay, linked, mode, snapshot }) {

@@ -1,5 +1,5 @@
 // Subtitles that lie beside a film in its torrent: found by their names, fetched when chosen, shown by the browser.
-import { clean } from './format.js';
+import { clean } from './kit.js';
 
 /** The subtitle files of a film: those beside it, or in a folder of subtitles beside it, whose names begin as its own; else all in that folder. */
 export function subtitlesOf(files, film) {

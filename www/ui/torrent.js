@@ -1,18 +1,20 @@
 // One torrent: title and actions, readouts, graph, strip, map, files, peers, trackers, player, link to share.
-import { byId, button, el, rebuild, say, setAttr, setHidden, setOff, isOff, setText } from './dom.js';
-import { bytes, bytesOf, phrase, pieceSize, plural, rate, shortHash } from './format.js';
+import { button, byId, bytes, bytesOf, el, isOff, phrase, pieceSize, plural, rate, rebuild, say, setAttr, setHidden, setOff, setText, shortHash, svg } from './kit.js';
 import { Files, firstPlayable } from './files.js';
 import { Graph, History } from './graph.js';
 import { isComplete, subline, titleOf } from './list.js';
 import { PieceMap } from './map.js';
 import { Peers, Trackers } from './peers.js';
-import { Player } from './player.js';
 import { Readouts } from './readouts.js';
 import { ShareBar } from './share.js';
 import { Steps } from './steps.js';
-import { Strip } from './strip.js';
+import { Strip, relayOf } from './strip.js';
+import { playable } from './tree.js';
 
 const PHASES = [['random-first', 'random first'], ['rarest-first', 'rarest first'], ['endgame', 'endgame']];
+
+/** Until there is something to play: player.js is loaded then. */
+const NO_PLAYER = { isOpen: false, close() {}, update() {}, window: () => null };
 
 export class TorrentView {
   /** `act` = {fail(error), remove(torrent)}. */
@@ -21,16 +23,18 @@ export class TorrentView {
     this.memory = new WeakMap();
     this.readouts = new Readouts(byId('readouts'));
     this.graph = new Graph(byId('graph'));
-    this.strip = new Strip(byId('strip'), { scale: byId('strip-scale') });
+    this.strip = new Strip(byId('strip'), { scale: byId('strip-scale'), point: peer => this.marked === peer || this.mark(peer) });
     this.share = new ShareBar(byId('share'));
     this.map = new PieceMap({ box: byId('map'), legend: byId('legend'), select: byId('map-view') });
     this.files = new Files({
       select: (indices, priority) => this.selected(indices, priority),
       play: index => this.play(index),
       save: index => this.save([index]),
+      savable: file => this.savable([file]).length > 0,
     });
-    this.player = new Player({ play: index => this.play(index), fail: this.act.fail });
-    this.peers = new Peers();
+    byId('save-folder').addEventListener('click', () => this.attempt(() => this.torrent.saveTo()));
+    this.player = NO_PLAYER;
+    this.peers = new Peers(peer => this.mark(peer));
     this.trackers = new Trackers();
     this.steps = new Steps(byId('steps'));
     this.stripAdding = new Strip(byId('strip-adding'));
@@ -80,21 +84,21 @@ export class TorrentView {
     const out = give || done;
     setText(byId('bytes-title'), out ? 'Where bytes go' : 'Where bytes come from');
     setText(byId('bytes-now'), movesNow(s, out));
-    this.strip.update({ snapshot: s, relay: this.client.relay, mode: stripMode(s, out), webrtc: this.client.environment?.webrtc });
+    this.strip.update({ snapshot: s, relay: relayOf(this.client), mode: stripMode(s, out), webrtc: this.client.environment?.webrtc });
     this.share.update(s.sources, give);
     this.phase(s, give, done);
-    this.map.update(s);
     this.player.update(s);
+    this.map.update(s, this.player.window());
     this.files.update(s);
     this.peers.update(s);
-    this.trackers.update(s);
+    this.trackers.update(s, this.client.relay);
   }
 
   updateAdding(s, elapsed) {
     setText(byId('adding-name').firstChild, titleOf(s));
     setText(byId('adding-sub'), s.name && !s.nameConfirmed ? 'name from the link, not confirmed yet' : s.name ? '' : 'no name in the link');
     this.steps.update(s, elapsed);
-    this.stripAdding.update({ snapshot: s, relay: this.client.relay, mode: 'adding', webrtc: this.client.environment?.webrtc });
+    this.stripAdding.update({ snapshot: s, relay: relayOf(this.client), mode: 'adding', webrtc: this.client.environment?.webrtc });
   }
 
   /** The order of choice in words. */
@@ -107,19 +111,23 @@ export class TorrentView {
   actions(s, give, done) {
     const box = byId('acts');
     const film = this.player.isOpen ? null : firstPlayable(s.files);
-    const paused = s.phase === 'paused';
-    rebuild(box, [give, done, !!film, paused, s.phase === 'hashing'].join(), () => {
+    if (film) this.withPlayer().catch(this.act.fail);
+    const paused = s.phase === 'paused', playing = this.player.isOpen && !give;
+    byId('view-torrent').classList.toggle('plays', playing);
+    rebuild(box, [give, done, !!film, paused, playing, s.phase === 'hashing'].join(), () => {
       const pause = paused ? button('Resume', () => this.togglePause()) : button('Pause', () => this.togglePause(), { icon: 'pause' });
-      this.saveAllButton = button('Save all', () => isOff(this.saveAllButton) || this.saveAll());
+      this.saveAllButton = button('Save all', () => isOff(this.saveAllButton) || (this.player.isOpen ? this.save([this.player.index]) : this.saveAll()));
       if (give) return [button(s.phase === 'hashing' ? 'Cancel' : 'Stop sharing', () => this.act.remove(this.torrent, true))];
+      if (playing) return [this.saveAllButton, button('Share', () => this.toggleShare())];
       const main = film ? [button('Play', () => this.play(firstPlayable(this.torrent.snapshot.files).index), { kind: 'btn go', icon: 'play' })] : [];
       if (!film && done) this.saveAllButton.classList.add('go');
       return [...main, ...(done && !paused ? [] : [pause]), this.saveAllButton, button('Share', () => this.toggleShare())];
     });
+    setHidden(byId('save-folder'), give || !this.torrent.saveTo || !globalThis.showDirectoryPicker);
     if (this.saveAllButton) {
-      const files = savable(s.files);
-      setText(this.saveAllButton.firstChild, s.files.filter(file => !file.pad).length === 1 ? 'Save file' : 'Save all');
-      setOff(this.saveAllButton, files.length ? null : 'No file is complete yet');
+      const files = this.savable(playing ? [s.files[this.player.index]] : s.files);
+      setText(this.saveAllButton.firstChild, playing || s.files.filter(file => !file.pad).length === 1 ? 'Save file' : 'Save all');
+      setOff(this.saveAllButton, files.length ? null : playing ? 'Can be saved when it is complete' : 'No file is complete yet');
     }
   }
 
@@ -132,6 +140,17 @@ export class TorrentView {
     setText(byId('give-lead'), lead);
     const link = s.phase === 'hashing' ? '' : this.link();
     if (byId('link').value !== link) byId('link').value = link;
+    setHidden(byId('qr'), !link);
+    if (link && !box.hidden && this.coded !== link) this.code(link);
+  }
+
+  /** The link as a code to scan; of one too long for that, the info-hash alone, with which this page finds the rest. */
+  async code(link) {
+    this.coded = link;
+    const { qr } = await import('./qr.js');
+    if (this.coded !== link) return;
+    const { size, path } = qr(link) ?? qr(link.replace(/&.*/s, ''));
+    byId('qr').replaceChildren(svg('svg', { viewBox: `0 0 ${size} ${size}`, 'shape-rendering': 'crispEdges', 'aria-hidden': 'true' }, svg('path', { d: path })));
   }
 
   link() {
@@ -174,9 +193,16 @@ export class TorrentView {
     setTimeout(() => setText(at, label), 1600);
   }
 
+  /** Marks in the map what a peer has. */
+  async mark(peer) {
+    this.marked = peer;
+    const has = peer?.link == null ? null : await this.torrent.piecesOf?.(peer.link).catch(() => null);
+    if (this.marked === peer) this.map.mark(has ?? null);
+  }
+
   toggleShare() {
     this.sharing = !this.sharing;
-    setHidden(byId('give'), !this.sharing);
+    this.giveLink(this.torrent.snapshot, false);
     if (this.sharing) byId('link').focus();
   }
 
@@ -189,8 +215,20 @@ export class TorrentView {
     this.attempt(() => Promise.all(indices.map(index => this.torrent.setPriority(index, priority))));
   }
 
+  /** Whether what is not whole yet can be saved as it arrives, and several files as one zip. */
+  streams() {
+    return Boolean(this.torrent.zipURL?.());
+  }
+
+  /** Those of `files` that can be saved now. */
+  savable(files) {
+    return files.filter(file => !file.pad && file.priority !== 'skip' && (file.done >= file.length || this.streams()));
+  }
+
   saveAll() {
-    this.save(savable(this.torrent.snapshot.files).map(file => file.index));
+    const files = this.savable(this.torrent.snapshot.files).map(({ index }) => index);
+    if (files.length > 1 && this.streams()) this.attempt(() => this.torrent.saveZip(files));
+    else this.save(files);
   }
 
   async save(indices) {
@@ -201,12 +239,29 @@ export class TorrentView {
     try {
       await what();
     } catch (error) {
-      this.act.fail(error);
+      if (error.name !== 'AbortError') this.act.fail(error);
     }
   }
 
+  /** The player, which is loaded with the first torrent that has a film. */
+  async withPlayer() {
+    this.loading ??= import('./player.js').then(({ Player }) => { this.player = new Player({ play: index => this.play(index), fail: this.act.fail }); });
+    await this.loading;
+    return this.player;
+  }
+
+  /** Shows the player for a file of the torrent that is shown: at once if it is loaded. */
+  openPlayer(index) {
+    const { torrent } = this, open = player => this.torrent === torrent && player.open(torrent, index);
+    if (this.player === NO_PLAYER) this.withPlayer().then(open, this.act.fail);
+    else open(this.player);
+  }
+
+  /** Plays a file, or opens what is no film in a tab of its own. */
   play(index) {
-    this.player.open(this.torrent, index);
+    const { path } = this.torrent.snapshot.files[index], url = this.torrent.fileURL?.(index);
+    if (!playable(path[path.length - 1]) && url) return void open(url, '_blank', 'noopener');
+    this.openPlayer(index);
     this.attempt(() => this.torrent.play(index));
   }
 
@@ -235,8 +290,6 @@ export class TorrentView {
     });
   }
 }
-
-const savable = files => files.filter(file => !file.pad && file.priority !== 'skip' && file.done >= file.length);
 
 function movesNow(s, out) {
   if (s.phase === 'hashing') return 'nobody can ask yet';

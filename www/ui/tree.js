@@ -54,3 +54,6 @@ const PLAYABLE = /\.(mp4|m4v|mov|webm|mkv|ogv|mp3|m4a|aac|ogg|oga|opus|wav|flac)
 
 /** Whether a browser is likely to play a file of this name. */
 export const playable = name => PLAYABLE.test(name);
+
+/** Whether a browser shows a file of this name by itself. */
+export const viewable = name => /\.(jpe?g|png|gif|webp|avif|txt)$/i.test(name);

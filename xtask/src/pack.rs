@@ -10,20 +10,42 @@ use crate::setup;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The scripts that something outside asks for by address: the page, the module for pages of one's own, and two workers; then those that
-/// are loaded when they are first needed.
-const ENTRIES: [&str; 7] = [
+/// The scripts that something asks for by address: the page, the module for pages of one's own, and three workers; what the parts of the
+/// page share, and those of them that are loaded when they are first needed.
+const ENTRIES: [&str; 13] = [
     "page.js",
     "client.js",
     "worker.js",
     "sw.js",
+    "shell.js",
     "save.js",
     "zip.js",
     "cap.js",
+    "ui/app.js",
+    "ui/kit.js",
+    "ui/player.js",
+    "ui/settings.js",
+    "ui/qr.js",
+];
+
+/// Those of [`ENTRIES`] that a page loads when something is played, saved, set or shared, or data is limited.
+pub(crate) const LATER: [&str; 6] = ["save.js", "zip.js", "cap.js", "ui/player.js", "ui/settings.js", "ui/qr.js"];
+
+/// As scripts name them: modules that stay by themselves.
+const APART: [&str; 9] = [
+    "./client.js",
+    "./save.js",
+    "./zip.js",
+    "./cap.js",
+    "./ui/app.js",
+    "./kit.js",
+    "./player.js",
+    "./settings.js",
+    "./qr.js",
 ];
 
 /// Files that are copied as they are; folders with everything in them.
-const COPIED: [&str; 3] = ["index.html", "icons", "pkg/tombolo_web_bg.wasm"];
+const COPIED: [&str; 4] = ["index.html", "manifest.webmanifest", "icons", "pkg/tombolo_web_bg.wasm"];
 
 /// Written last: when the page was packed. Hidden, so that it is not served.
 const STAMP: &str = ".stamp";
@@ -47,15 +69,8 @@ pub(crate) fn build(console: &Console) -> Result<bool, String> {
         return Ok(true);
     }
     remove(&out)?;
-    // The page and pages of one's own share one client, so that stays a module by itself.
-    let scripts = [
-        "--bundle",
-        "--format=esm",
-        "--external:./client.js",
-        "--external:./save.js",
-        "--external:./zip.js",
-        "--external:./cap.js",
-    ];
+    let mut scripts = vec![String::from("--bundle"), String::from("--format=esm")];
+    scripts.extend(APART.map(|name| format!("--external:{name}")));
     run(&esbuild, &scripts, &ENTRIES.map(|entry| format!("www/{entry}")))?;
     ENTRIES
         .iter()
@@ -76,7 +91,7 @@ pub(crate) fn build(console: &Console) -> Result<bool, String> {
     Ok(true)
 }
 
-fn run(esbuild: &Path, arguments: &[&str], files: &[String]) -> Result<(), String> {
+fn run(esbuild: &Path, arguments: &[String], files: &[String]) -> Result<(), String> {
     let mut command = command::program(esbuild, &["--minify", "--legal-comments=none", "--log-level=warning"]);
     command
         .arg(format!("--outdir={}", place::packed().display()))

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Session;
 use crate::bits::Bits;
-use crate::event::{Origin, Torrent};
+use crate::event::{Link, Origin, Torrent};
 use crate::gather::Gather;
 use crate::key::SwarmKey;
 use crate::metainfo::Metainfo;
@@ -72,10 +72,20 @@ impl Session {
         let Some(swarm) = self.swarms.get_mut(&torrent) else {
             return Vec::new();
         };
-        let mut peers: Vec<_> = swarm.peers.values_mut().map(|peer| peer_status(peer, now)).gather();
+        let optimistic = swarm.optimistic();
+        let status = |peer| peer_status(peer, optimistic, now);
+        let mut peers: Vec<_> = swarm.peers.values_mut().map(status).gather();
         let pieces = swarm.content.as_ref().map_or(0, |content| content.layout.pieces());
         peers.extend(swarm.web_seeds.status(pieces, now));
         peers
+    }
+
+    /// The pieces that a peer has; None where that is not known.
+    pub fn pieces_of(&self, torrent: Torrent, link: Link) -> Option<&Bits> {
+        match &self.swarms.get(&torrent)?.peers.get(&link)?.has {
+            Has::Known(pieces, _) => Some(pieces),
+            Has::Unread { .. } => None,
+        }
     }
 
     /// The trackers of a torrent.
@@ -155,7 +165,7 @@ fn state(swarm: &Swarm) -> State {
     }
 }
 
-fn peer_status(peer: &mut Peer, now: Time) -> PeerStatus {
+fn peer_status(peer: &mut Peer, optimistic: Option<u32>, now: Time) -> PeerStatus {
     PeerStatus {
         link: peer.link,
         peer_id: peer.id,
@@ -168,7 +178,9 @@ fn peer_status(peer: &mut Peer, now: Time) -> PeerStatus {
         unchoked: !peer.theirs.choking,
         peer_interested: peer.theirs.interested,
         peer_unchoked: !peer.ours.choking,
+        optimistic: optimistic == Some(peer.slot),
         snubbed: peer.snubbed,
+        suspect: peer.parole,
         pieces: match &peer.has {
             Has::Known(_, count) => *count,
             Has::Unread { .. } => 0,

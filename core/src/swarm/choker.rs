@@ -230,6 +230,13 @@ pub struct FastestFirst {
     optimistic: Optimistic,
 }
 
+impl FastestFirst {
+    /// The optimistic slot.
+    pub const fn optimistic(&self) -> &Optimistic {
+        &self.optimistic
+    }
+}
+
 impl Policy for FastestFirst {
     fn choose(&mut self, round: &Round<'_>, rng: &mut Rng, out: &mut Vec<u32>) {
         partners(round, out);

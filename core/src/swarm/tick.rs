@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::Swarm;
 use super::choker::{self, Candidate, FastestFirst, Policy, ROUND, Round, SNUBBED, TitForTat};
+use super::content::Content;
 use super::peer::Peer;
 use super::reason::Reason;
 use crate::event::{Action, Link};
@@ -171,12 +172,8 @@ impl Swarm {
             slots: cx.config.unchoke_slots,
             candidates: &candidates,
         };
-        let gives = self
-            .content
-            .as_ref()
-            .is_none_or(|content| content.bridge.is_some() || content.picker.left().pieces == 0);
         let mut chosen = Vec::new();
-        if gives {
+        if self.gives() {
             self.clock.seeding.choose(&round, &mut cx.rng, &mut chosen);
         } else {
             self.clock.giving.choose(&round, &mut cx.rng, &mut chosen);
@@ -193,6 +190,23 @@ impl Swarm {
         for slot in chosen {
             self.link_of(slot).into_iter().for_each(|link| self.unchoke(cx, link));
         }
+    }
+
+    /// Whether it only gives: then others get its slots.
+    fn gives(&self) -> bool {
+        let gives = |content: &Content| content.bridge.is_some() || content.picker.left().pieces == 0;
+        self.content.as_ref().is_none_or(gives)
+    }
+
+    /// The peer in the optimistic slot.
+    pub(crate) fn optimistic(&self) -> Option<u32> {
+        let Clock { seeding, giving, .. } = &self.clock;
+        let slot = if self.gives() {
+            seeding.optimistic()
+        } else {
+            giving.optimistic()
+        };
+        slot.link()
     }
 
     /// Who might be unchoked: nobody, where nothing is to be sent.

@@ -289,32 +289,8 @@ fn native(peer: &PeerStatus, pieces: usize) -> Value {
         "sent": peer.sent,
         "choked": !peer.unchoked,
         "has": if pieces == 0 { 0.0 } else { peer.pieces as f64 / pieces as f64 },
-        "flags": flags(peer),
+        "flags": peer.flags(),
     })
-}
-
-/// The letters that clients use: D and d what we want of it (served or choked), U and u what it wants of us.
-fn flags(peer: &PeerStatus) -> String {
-    let down = match (peer.interested, peer.unchoked) {
-        (true, true) => "D",
-        (true, false) => "d",
-        (false, true) => "K",
-        (false, false) => "",
-    };
-    let up = match (peer.peer_interested, peer.peer_unchoked) {
-        (true, true) => "U",
-        (true, false) => "u",
-        (false, true) => "?",
-        (false, false) => "",
-    };
-    let more = [(peer.snubbed, "S"), (peer.inbound, "I")];
-    let letters = [down, up]
-        .into_iter()
-        .chain(more.into_iter().filter(|(set, _)| *set).map(|(_, letter)| letter));
-    letters
-        .filter(|letter| !letter.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 #[cfg(test)]
