@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 ///
 /// Chosen so that the page is there within a second on a slow mobile connection; WebTorrent's bundle alone has 64 kB.
 /// What is aimed at is 200,000; web seeds came after that was reached.
-pub(crate) const LIMIT: u64 = 211_500;
+const LIMIT: u64 = 211_500;
 
 /// Compressed bytes of all scripts and wasm of the packed page, with the largest named.
-pub(crate) fn measure() -> Result<(u64, String), String> {
+fn measure() -> Result<(u64, String), String> {
     let mut files = Vec::new();
     collect(&place::packed(), &mut files)?;
     let mut sizes = Vec::new();
@@ -29,16 +29,15 @@ pub(crate) fn measure() -> Result<(u64, String), String> {
     Ok((total, largest.collect::<Vec<_>>().join(", ")))
 }
 
-/// Says how large the page is, or why that is not known.
-pub(crate) fn show(console: &Console, built: &Built) -> Result<(), String> {
-    match built.large {
-        Some(why) => console.say(&format!("size not measured: {why}")),
-        None => {
-            let (total, largest) = measure()?;
-            console.say(&format!("{total} bytes gzipped, {LIMIT} allowed: {largest}"));
-        }
+/// Says how large the page is, or why that is not known; whether it is as small as it has to be, where that is known.
+pub(crate) fn show(console: &Console, built: &Built) -> Result<Option<bool>, String> {
+    if let Some(why) = built.large {
+        console.say(&format!("size not measured: {why}"));
+        return Ok(None);
     }
-    Ok(())
+    let (total, largest) = measure()?;
+    console.say(&format!("{total} bytes gzipped, {LIMIT} allowed: {largest}"));
+    Ok(Some(total <= LIMIT))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {

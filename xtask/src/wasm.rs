@@ -73,7 +73,10 @@ pub(crate) fn build(console: &Console) -> Result<Built, String> {
     };
     command::run(&mut cargo)?;
     let input = folder.join(TARGET).join("wasm").join(NAME).with_extension("wasm");
-    let optimiser = optimiser(console);
+    let optimiser = setup::npm_tools(console, ["wasm-opt"]).map(|[wasm_opt]| wasm_opt);
+    if optimiser.is_none() {
+        console.say("wasm-opt skipped: npm package binaryen is not in tests/browser/node_modules");
+    }
     bind(console, &input, optimiser.as_deref())?;
     let packed = pack::build(console)?;
     let large = match (small, optimiser.is_some() && packed) {
@@ -116,18 +119,6 @@ fn bind(console: &Console, input: &Path, optimiser: Option<&Path>) -> Result<(),
     let size = std::fs::metadata(&output).map_or(0, |data| data.len());
     console.say(&format!("www/pkg/{NAME}_bg.wasm: {size} bytes"));
     Ok(())
-}
-
-fn optimiser(console: &Console) -> Option<std::path::PathBuf> {
-    let wasm_opt = place::browser_tests().join("node_modules/.bin/wasm-opt");
-    if !wasm_opt.exists() {
-        let _ = setup::npm(console);
-    }
-    if wasm_opt.exists() {
-        return Some(wasm_opt);
-    }
-    console.say("wasm-opt skipped: npm package binaryen is not in tests/browser/node_modules");
-    None
 }
 
 /// Makes the file smaller, then its functions stand so that they compress well.
