@@ -9,6 +9,7 @@ mod console;
 mod demo;
 mod dependencies;
 mod fuzz;
+mod glue;
 mod module;
 mod names;
 mod no_std;
