@@ -69,7 +69,7 @@ fn squeeze(terser: &Path, script: &Path) -> Result<(), String> {
         "--module",
         "--mangle",
         "--compress",
-        "passes=2,ecma=2022",
+        "passes=2,ecma=2022,hoist_funs=true",
         "--ecma",
         "2022",
     ];
