@@ -55,7 +55,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-fn compressed(file: &Path) -> Result<u64, String> {
+/// Bytes of a file as a server sends it.
+pub(crate) fn compressed(file: &Path) -> Result<u64, String> {
     let mut gzip = command::program("gzip", &["-9", "-c"]);
     let output = gzip.arg(file).output().map_err(|error| format!("gzip: {error}"))?;
     if output.status.success() {

@@ -10,6 +10,7 @@ use crate::order;
 use crate::pack;
 use crate::place;
 use crate::setup;
+use crate::size;
 use crate::toolchain::Compiler;
 use std::path::Path;
 use wasm_bindgen_cli_support::{Bindgen, EncodeInto};
@@ -95,7 +96,12 @@ fn bind(console: &Console, input: &Path, optimiser: Option<&Path>) -> Result<(),
     let stamp = place::target().join("wasm-stamp");
     let output = place::package().join(format!("{NAME}_bg.wasm"));
     // What made it: another compiler's, or a `wasm-opt` that came later, is used on the next build.
-    let made_by = format!("{} {OPTIMISE:?} {ORDER:?} {}", input.display(), optimiser.is_some());
+    let made_by = format!(
+        "{} {OPTIMISE:?} {ORDER:?} {:?} {}",
+        input.display(),
+        order::WAYS,
+        optimiser.is_some()
+    );
     let same = std::fs::read_to_string(&stamp).is_ok_and(|before| before == made_by);
     if output.is_file() && same && place::changed(&stamp) >= place::changed(input) {
         console.say("www/pkg is up to date");
@@ -124,14 +130,21 @@ fn bind(console: &Console, input: &Path, optimiser: Option<&Path>) -> Result<(),
     Ok(())
 }
 
-/// Makes the file smaller, then its functions stand so that they compress well.
+/// Makes the file smaller, then its functions stand so that they compress well: in the best of several orders.
 fn optimise(wasm_opt: &Path, file: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", file.display());
     transform(wasm_opt, file, &OPTIMISE)?;
     let module = std::fs::read(file).map_err(failed)?;
-    let named = order::name(&module).ok_or_else(|| format!("{}: functions not understood", file.display()))?;
-    std::fs::write(file, named).map_err(failed)?;
-    transform(wasm_opt, file, &ORDER)
+    let mut orders = Vec::new();
+    for way in &order::WAYS {
+        let named = order::name(&module, way);
+        let named = named.ok_or_else(|| format!("{}: functions not understood", file.display()))?;
+        std::fs::write(file, named).map_err(failed)?;
+        transform(wasm_opt, file, &ORDER)?;
+        orders.push((size::compressed(file)?, std::fs::read(file).map_err(failed)?));
+    }
+    let (_, best) = orders.into_iter().min().unwrap_or_default();
+    std::fs::write(file, best).map_err(failed)
 }
 
 /// The result replaces the file only when it is whole.
