@@ -1,4 +1,4 @@
-//! Memory for the engine, in a fifth of the code that the standard library brings for it.
+//! Memory for the engine, in a third of the code that the standard library brings for it.
 //!
 //! Two-level segregated fit: free chunks are in lists by size, eight for each doubling, and a bit says which lists have any. So taking and giving
 //! back are O(1), and what is given back is joined with free neighbours at once. Invariants: chunks lie end to end from the start of a
