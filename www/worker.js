@@ -100,7 +100,7 @@ function command({ command, id, ...args }) {
 onmessage = async ({ data }) => {
   if (!data.boot) return running ? receive(data) : early.push(data);
   try {
-    await init({ module_or_path: wasm });
+    await init(wasm);
     engine.start(data.boot, host, description => {
       postMessage({ booted: description });
       running = true;

@@ -14,6 +14,7 @@ use crate::address::Address;
 use crate::bits::Bits;
 use crate::digest::{Digests, Hashing};
 use crate::door::Greeting;
+#[cfg(feature = "native")]
 use crate::key::SwarmKey;
 use crate::layout::{Piece, Range};
 use crate::magnet::Magnet;
@@ -22,6 +23,7 @@ use crate::slices::Slices;
 use crate::swarm::Priority;
 use crate::swarm::reason::Reason;
 use crate::swarm::window::Playback;
+#[cfg(feature = "native")]
 use crate::tracker::udp::Family;
 
 /// A torrent in a session. Named by the shell.
@@ -160,6 +162,7 @@ pub enum Event {
     /// Play a part of a torrent, or no longer.
     Play(Torrent, Option<Playback>),
     /// More addresses of peers.
+    #[cfg(feature = "native")]
     Peers(Torrent, Vec<Address>),
     /// New limits on the rates of all torrents together, in bytes a second: up, down. `None` = no limit.
     Limit(Option<u64>, Option<u64>),
@@ -202,6 +205,7 @@ pub enum Event {
     /// The other end closed the link, or it broke.
     Closed(Link),
     /// A dial came to nothing.
+    #[cfg(feature = "native")]
     DialFailed(Dial),
 
     /// Answers [`Action::MakeOffer`] (an offer) or [`Action::Answer`] (an answer), gathered in full.
@@ -216,12 +220,14 @@ pub enum Event {
     /// A tracker's WebSocket closed or could not be opened, and why.
     Disconnected(Socket, String),
     /// Answers [`Action::Fetch`] with the body of a 200, or why there is none.
+    #[cfg(feature = "native")]
     Fetched(Job, Result<Bytes, String>),
     /// Bytes came of what [`Action::Stream`] asked for.
     Streamed(Job, Bytes),
     /// [`Action::Stream`] is over: all bytes came, or why not.
     StreamEnded(Job, Result<(), Refused>),
     /// A datagram of the conversation came, over that family, or the conversation cannot be had (no such host, say).
+    #[cfg(feature = "native")]
     Datagram(Job, Result<(Family, Bytes), String>),
 
     /// Time has come to [`Session::deadline`](crate::session::Session::deadline).
@@ -262,6 +268,7 @@ pub enum Action {
     /// Read bytes of a stored piece.
     Load(Job, Torrent, Range),
     /// Forget a piece of the cache.
+    #[cfg(feature = "native")]
     Discard(Torrent, Piece),
 
     /// Connect to a peer and shake hands (see [`crate::door`]).
@@ -270,6 +277,7 @@ pub enum Action {
     Punch(Dial, Torrent, Address),
     /// Look for peers of a torrent in the DHT and on the local network, and announce it there under each of these names. Peers come
     /// back by [`Event::Peers`], whenever and as often as any are found.
+    #[cfg(feature = "native")]
     Lookup(Torrent, Vec<SwarmKey>),
     /// A node of the DHT may be at this address.
     Node(Address),
@@ -295,6 +303,7 @@ pub enum Action {
     /// Close the WebSocket. No event about it is expected any more.
     Disconnect(Socket),
     /// GET a URL; a body of more than `limit` bytes is a failure.
+    #[cfg(feature = "native")]
     Fetch {
         /// The job to answer.
         job: Job,
@@ -317,8 +326,10 @@ pub enum Action {
     /// A stream is not needed any more. No event about it is expected.
     Abort(Job),
     /// Send a datagram to `host:port`. The job names the conversation: all its datagrams use one socket until [`Action::Hangup`].
+    #[cfg(feature = "native")]
     Datagram(Job, String, Bytes),
     /// The conversation of datagrams is over.
+    #[cfg(feature = "native")]
     Hangup(Job),
 
     /// Something worth telling the user or keeping.

@@ -304,23 +304,20 @@ impl Core {
             extra: if private { &[] } else { &self.boot.extra },
             may_go_outside,
         });
-        let web_seed = |url: &String| may_go_outside || trackers::is_loopback(url);
         let mut magnet = entry.magnet.clone();
-        let named = magnet.as_mut().map(|magnet| &mut magnet.web_seeds);
-        let named = named
-            .map_or_else(Vec::new, core::mem::take)
-            .into_iter()
-            .filter(web_seed);
+        let mut named = magnet.as_mut().map(|magnet| core::mem::take(&mut magnet.web_seeds));
+        let named = named.get_or_insert_default();
+        keep_reachable(named, may_go_outside);
         let source = match (metainfo, magnet) {
             (Some(mut metainfo), _) => {
                 let own = Arc::make_mut(&mut metainfo);
-                own.web_seeds.retain(web_seed);
-                own.http_seeds.retain(web_seed);
-                own.web_seeds.extend(named);
+                keep_reachable(&mut own.web_seeds, may_go_outside);
+                keep_reachable(&mut own.http_seeds, may_go_outside);
+                own.web_seeds.append(named);
                 Source::Metainfo(metainfo)
             }
             (None, Some(mut magnet)) => {
-                magnet.web_seeds = named.collect();
+                magnet.web_seeds.append(named);
                 Source::Magnet(magnet)
             }
             (None, None) => return,
@@ -354,6 +351,13 @@ impl Core {
         }
         self.remember(torrent);
         self.greet_relay(torrent);
+    }
+}
+
+/// Leaves of these web seeds those that may be asked.
+fn keep_reachable(urls: &mut Vec<String>, may_go_outside: bool) {
+    if !may_go_outside {
+        urls.retain(|url| trackers::is_loopback(url));
     }
 }
 

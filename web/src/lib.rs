@@ -11,6 +11,8 @@ mod command;
 mod create;
 mod engine;
 mod entry;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod heap;
 mod json;
 mod keep;
 mod link;

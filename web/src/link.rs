@@ -17,7 +17,7 @@ use web_sys::{
 
 use crate::engine::{Core, turn};
 use crate::entry::Entry;
-use crate::platform::{self, Body, Claim, Timer, bytes_of};
+use crate::platform::{self, Body, Callback, Claim, Timer, bytes_of, callback};
 use crate::task::spawn;
 
 /// How much may wait in the browser, in bytes: some round trips' worth, so that the wire never runs dry between two wake-ups.
@@ -51,17 +51,17 @@ pub(crate) enum Pipe {
 
 /// The callbacks of a data channel.
 pub(crate) struct ChannelCallbacks {
-    message: Closure<dyn FnMut(MessageEvent)>,
-    open: Closure<dyn FnMut()>,
-    close: Closure<dyn FnMut()>,
-    low: Closure<dyn FnMut()>,
+    message: Callback,
+    open: Callback,
+    close: Callback,
+    low: Callback,
 }
 
 /// The callbacks of the relay's WebSocket.
 pub(crate) struct WireCallbacks {
-    message: Closure<dyn FnMut(MessageEvent)>,
-    open: Closure<dyn FnMut()>,
-    close: Closure<dyn FnMut(CloseEvent)>,
+    message: Callback,
+    open: Callback,
+    close: Callback,
 }
 
 /// A link, open or on the way to it.
@@ -168,7 +168,7 @@ impl Core {
             message: on_message(link),
             open: turn_on(move |core| core.wire_opened(torrent, link)),
             close: {
-                Closure::new(move |event: CloseEvent| {
+                callback(move |event: CloseEvent| {
                     turn(|core| {
                         core.wire_closed(torrent, link, event.code(), &event.reason());
                         core.lost(link);
@@ -367,8 +367,8 @@ impl Core {
 }
 
 /// The callback for a transport's messages.
-fn on_message(link: Link) -> Closure<dyn FnMut(MessageEvent)> {
-    Closure::new(move |event: MessageEvent| {
+fn on_message(link: Link) -> Callback {
+    callback(move |event: MessageEvent| {
         let data = event.data();
         // Text is not the peer wire protocol; no peer sends it.
         if !data.is_instance_of::<ArrayBuffer>() {
@@ -381,6 +381,6 @@ fn on_message(link: Link) -> Closure<dyn FnMut(MessageEvent)> {
 }
 
 /// A callback that makes a turn.
-fn turn_on(mut act: impl FnMut(&mut Core) + 'static) -> Closure<dyn FnMut()> {
-    Closure::new(move || turn(&mut act))
+fn turn_on(mut act: impl FnMut(&mut Core) + 'static) -> Callback {
+    callback(move |_: JsValue| turn(&mut act))
 }

@@ -24,15 +24,6 @@ impl Core {
             Action::Text(socket, text) => self.tell_tracker(socket, &text),
             Action::Disconnect(socket) => self.disconnect_tracker(socket),
             Action::Report(torrent, report) => self.take_report(torrent, report),
-            // A browser has no sockets: the session was told so, and these are refused if it asks all the same.
-            Action::Dial(dial, ..) => self.tell(Event::DialFailed(dial)),
-            Action::Datagram(job, ..) => {
-                let why = String::from("a browser cannot send datagrams");
-                self.tell(Event::Datagram(job, Err(why)));
-            }
-            Action::Fetch { job, .. } => {
-                self.tell(Event::Fetched(job, Err(String::from("a browser asks no such tracker"))))
-            }
             Action::Stream {
                 job,
                 url,
@@ -40,10 +31,8 @@ impl Core {
                 length,
             } => self.start_stream(job, &url, start, length),
             Action::Abort(job) => drop(self.bodies.remove(&job)),
-            // A tab keeps no cache of a bridge, and has no conversations of datagrams.
-            Action::Discard(..) | Action::Hangup(_) => {}
-            // Nor addresses.
-            Action::Punch(..) | Action::Lookup(..) | Action::Node(_) => {}
+            // A browser has no sockets, addresses or caches of a bridge: without its feature `native` the core asks for nothing more.
+            _ => {}
         }
     }
 }

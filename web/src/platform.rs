@@ -88,6 +88,17 @@ extern "C" {
     fn random_values(bytes: &mut [u8]);
 }
 
+/// A callback of the browser, whatever it is given: each further kind would be downloaded with code on both sides.
+pub(crate) type Callback = Closure<dyn FnMut(JsValue)>;
+
+/// A callback that is given numbers.
+pub(crate) type Numbers = Closure<dyn FnMut(f64, f64)>;
+
+/// A callback that is given something of that class, or nothing that is looked at.
+pub(crate) fn callback<T: JsCast>(mut act: impl FnMut(T) + 'static) -> Callback {
+    Closure::new(move |value: JsValue| act(value.unchecked_into()))
+}
+
 /// Milliseconds since the worker began.
 pub(crate) fn now() -> f64 {
     performance_now()
@@ -108,15 +119,15 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 /// A timer of the worker that is not repeated; setting it anew forgets the time set before.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    callback: Closure<dyn FnMut()>,
+    callback: Callback,
     set: Option<(f64, i32)>,
 }
 
 impl Timer {
     /// A timer that calls `callback`, not set yet.
-    pub(crate) fn new(callback: impl FnMut() + 'static) -> Self {
+    pub(crate) fn new(mut ring: impl FnMut() + 'static) -> Self {
         Self {
-            callback: Closure::new(callback),
+            callback: callback(move |_: JsValue| ring()),
             set: None,
         }
     }
@@ -206,8 +217,8 @@ impl Host {
     }
 
     /// Fetches a URL into a blob, saying how far it is from 0 to 1.
-    pub(crate) async fn blob(&self, url: &str, progress: impl FnMut(f64) + 'static) -> Result<JsValue, String> {
-        let progress = Closure::<dyn FnMut(f64)>::new(progress);
+    pub(crate) async fn blob(&self, url: &str, mut progress: impl FnMut(f64) + 'static) -> Result<JsValue, String> {
+        let progress = Numbers::new(move |done, _| progress(done));
         let promise = self.fetch_blob(url, progress.as_ref().unchecked_ref());
         resolved(promise).await.map_err(|error| message(&error))
     }
@@ -217,9 +228,9 @@ impl Host {
         &self,
         blob: &JsValue,
         piece_length: u64,
-        progress: impl FnMut(f64) + 'static,
+        mut progress: impl FnMut(f64) + 'static,
     ) -> Result<Vec<u8>, String> {
-        let progress = Closure::<dyn FnMut(f64)>::new(progress);
+        let progress = Numbers::new(move |done, _| progress(done));
         let promise = self.hash_blob(blob, piece_length as f64, progress.as_ref().unchecked_ref());
         let hashes = resolved(promise).await.map_err(|error| message(&error))?;
         Ok(bytes_of(&hashes).unwrap_or_default())
@@ -276,20 +287,14 @@ impl Host {
         mut end: impl FnMut() + 'static,
     ) -> Body {
         let end = Closure::new(move |_, _| end());
-        let mut body = self.range(url, (None, 0), Closure::new(chunk), end);
+        let mut body = self.range(url, (None, 0), callback(chunk), end);
         body._claim = Some(claim);
         body
     }
 
     /// Begins to read bytes, a range of `length` of them where it has a start, and else all there are. `end` is given the HTTP status (0:
     /// none) and the seconds after which to ask again (none: NaN).
-    pub(crate) fn range(
-        &self,
-        url: &str,
-        (start, length): (Option<u64>, u64),
-        chunk: Closure<dyn FnMut(js_sys::Uint8Array)>,
-        end: Closure<dyn FnMut(f64, f64)>,
-    ) -> Body {
+    pub(crate) fn range(&self, url: &str, (start, length): (Option<u64>, u64), chunk: Callback, end: Numbers) -> Body {
         let stop = self.read_body(
             url,
             chunk.as_ref().unchecked_ref(),
@@ -325,8 +330,8 @@ impl Drop for Claim {
 pub(crate) struct Body {
     stop: Function,
     _claim: Option<Claim>,
-    _chunk: Closure<dyn FnMut(js_sys::Uint8Array)>,
-    _end: Closure<dyn FnMut(f64, f64)>,
+    _chunk: Callback,
+    _end: Numbers,
 }
 
 impl Drop for Body {

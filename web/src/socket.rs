@@ -5,15 +5,15 @@ use wasm_bindgen::prelude::*;
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
 use crate::engine::{Core, turn};
-use crate::platform::message;
+use crate::platform::{Callback, callback, message};
 use crate::task::spawn;
 
 /// A tracker's WebSocket with its callbacks.
 pub(crate) struct TrackerSocket {
     socket: WebSocket,
-    _open: Closure<dyn FnMut()>,
-    _message: Closure<dyn FnMut(MessageEvent)>,
-    _close: Closure<dyn FnMut(CloseEvent)>,
+    _open: Callback,
+    _message: Callback,
+    _close: Callback,
 }
 
 impl Core {
@@ -25,15 +25,15 @@ impl Core {
     }
 
     fn listen_to_tracker(&mut self, socket: Socket, web_socket: WebSocket) {
-        let open = Closure::<dyn FnMut()>::new(move || turn(|core| core.tell(Event::Connected(socket))));
+        let open = callback(move |_: JsValue| turn(|core| core.tell(Event::Connected(socket))));
         let message = {
-            Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            callback(move |event: MessageEvent| {
                 if let Some(text) = event.data().as_string() {
                     turn(|core| core.tell(Event::Text(socket, text)));
                 }
             })
         };
-        let close = Closure::<dyn FnMut(CloseEvent)>::new(move |event: CloseEvent| {
+        let close = callback(move |event: CloseEvent| {
             turn(|core| core.tracker_closed(socket, &event));
         });
         web_socket.set_onopen(Some(open.as_ref().unchecked_ref()));

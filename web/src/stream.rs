@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, MessagePort};
 
 use crate::engine::{Core, turn};
-use crate::platform::{member, set_member, text_member};
+use crate::platform::{Callback, callback, member, set_member, text_member};
 use crate::storage::{Reader, Task, words};
 use crate::task::spawn;
 
@@ -38,7 +38,7 @@ pub(crate) struct Stream {
     pulled: bool,
     /// Storage is reading it.
     reading: bool,
-    _callback: Closure<dyn FnMut(MessageEvent)>,
+    _callback: Callback,
 }
 
 /// All files being read.
@@ -79,7 +79,7 @@ impl Core {
         set_member(&answer, "found", &found);
         self.streams.last += 1;
         let number = self.streams.last;
-        let callback = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        let callback = callback(move |event: MessageEvent| {
             turn(|core| core.stream_asked(number, &event.data()));
         });
         port.set_onmessage(Some(callback.as_ref().unchecked_ref()));

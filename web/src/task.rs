@@ -12,6 +12,8 @@ use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
 
+use crate::platform::Callback;
+
 /// A future that was started. Boxed, so that each future is not downloaded with a copy of this.
 struct Task {
     /// Settled once what was going on when it was started has ended.
@@ -68,7 +70,6 @@ pub(crate) fn resolved(promise: Promise) -> Resolved {
 }
 
 type Outcome = Result<JsValue, JsValue>;
-type Callback = Closure<dyn FnMut(JsValue)>;
 
 /// A promise as a future.
 pub(crate) struct Resolved {

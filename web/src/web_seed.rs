@@ -5,6 +5,7 @@ use tombolo_core::event::{Event, Job, Refused};
 use wasm_bindgen::prelude::Closure;
 
 use crate::engine::{Core, turn};
+use crate::platform::callback;
 
 impl Core {
     /// Asks for bytes and hands them on as they come.
@@ -18,7 +19,7 @@ impl Core {
         };
         let body = self
             .host
-            .range(url, (start, length), Closure::new(chunk), Closure::new(end));
+            .range(url, (start, length), callback(chunk), Closure::new(end));
         self.bodies.insert(job, body);
     }
 }

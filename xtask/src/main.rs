@@ -9,6 +9,7 @@ mod console;
 mod demo;
 mod dependencies;
 mod fuzz;
+mod glue;
 mod module;
 mod names;
 mod no_std;
@@ -45,7 +46,9 @@ fn main() -> ExitCode {
     let result = match command.as_str() {
         "run" => demo::run(&console, &rest),
         "test" => suites::run(&console, &rest),
-        "wasm" => wasm::build(&console).and_then(|built| size::show(&console, &built)),
+        "wasm" => wasm::build(&console)
+            .and_then(|built| size::show(&console, &built))
+            .map(drop),
         "package" => wasm::build(&console).and_then(|_| npm::build(&console)),
         "bench" => bench::run(&console, &rest),
         "fuzz" => fuzz::run(&console, &rest),

@@ -1,6 +1,7 @@
 //! Short names for what engine and script have of each other. wasm-bindgen's are long and carry hex digits, which no compression takes
 //! out of the wasm or out of the script: 4 kB of what a browser downloads.
 
+use crate::glue;
 use crate::module::{self, EXPORTS, IMPORTS, number, put, put_sized, sized};
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,26 +12,36 @@ const MODULE: (&str, &str) = ("./tombolo_web_bg.js", "_");
 /// Names that begin so are wasm-bindgen's own; other exports are functions of ours and memory.
 const INTERNAL: [&str; 2] = ["__", "wasm_bindgen_"];
 
-/// Renames what `wasm` imports and exports, and the same in `script`.
+/// Renames what `wasm` imports and exports, and the same in `script`, of which that goes that is of no use ([`glue`]).
 pub(crate) fn shorten(wasm: &Path, script: &Path) -> Result<(), String> {
     let named = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
     let before = std::fs::read(wasm).map_err(|error| named(wasm, error))?;
     let text = std::fs::read_to_string(script).map_err(|error| named(script, error))?;
-    let mut names = Names::default();
+    let trimmed = glue::trim(&text)?;
+    let mut names = Names {
+        unused: trimmed.unused,
+        same: trimmed.same,
+        ..Names::default()
+    };
     let after = rename(&before, &mut names).ok_or_else(|| format!("{}: names not understood", wasm.display()))?;
     std::fs::write(wasm, after).map_err(|error| named(wasm, error))?;
-    let text = replace(&text, &names).replace(&format!("\"{}\"", MODULE.0), &format!("\"{}\"", MODULE.1));
+    let text = replace(&trimmed.script, &names).replace(&format!("\"{}\"", MODULE.0), &format!("\"{}\"", MODULE.1));
     std::fs::write(script, text).map_err(|error| named(script, error))
 }
 
-/// What was called how, and is called `_0`, `_1` and so on now.
+/// What was called how, and is called `_0`, `_1` and so on now; and what is exported no more, and what goes by another's name.
 #[derive(Default)]
-struct Names(HashMap<String, String>);
+struct Names {
+    short: HashMap<String, String>,
+    unused: String,
+    same: HashMap<String, String>,
+}
 
 impl Names {
     fn short(&mut self, name: &str) -> &str {
-        let short = format!("_{}", self.0.len());
-        self.0.entry(name.to_owned()).or_insert(short)
+        let name = self.same.get(name).map_or(name, String::as_str);
+        let short = format!("_{}", self.short.len());
+        self.short.entry(name.to_owned()).or_insert(short)
     }
 }
 
@@ -69,17 +80,23 @@ fn import_section(mut body: &[u8], names: &mut Names) -> Option<Vec<u8>> {
 }
 
 fn export_section(mut body: &[u8], names: &mut Names) -> Option<Vec<u8>> {
-    let (mut out, count) = (Vec::new(), number(&mut body)?);
-    put(count, &mut out);
-    for _ in 0..count {
+    let (mut kept, mut out) = (0, Vec::new());
+    for _ in 0..number(&mut body)? {
         let name = std::str::from_utf8(sized(&mut body)?).ok()?;
+        let (kind, at) = (*body.split_off_first()?, number(&mut body)?);
+        if name == names.unused {
+            continue;
+        }
         let internal = INTERNAL.iter().any(|prefix| name.starts_with(prefix));
         let name = if internal { names.short(name) } else { name };
         put_sized(name.as_bytes(), &mut out);
-        out.push(*body.split_off_first()?);
-        put(number(&mut body)?, &mut out);
+        out.push(kind);
+        put(at, &mut out);
+        kept += 1;
     }
-    Some(out)
+    let mut count = Vec::new();
+    put(kept, &mut count);
+    Some([count, out].concat())
 }
 
 /// A script with its whole words replaced.
@@ -89,7 +106,7 @@ fn replace(script: &str, names: &Names) -> String {
     while !rest.is_empty() {
         let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(end);
-        out += names.0.get(word).map_or(word, |short| short);
+        out += names.short.get(word).map_or(word, |short| short);
         let next = tail.find(is_word).unwrap_or(tail.len());
         out += &tail[..next];
         rest = &tail[next..];
@@ -104,9 +121,12 @@ mod tests {
     #[test]
     fn what_passes_between_both_is_renamed_in_both() {
         let imports = [&b"\x01\x13./tombolo_web_bg.js\x06f_0123"[..], &[0, 0]].concat();
-        let exports = b"\x02\x05start\x00\x01\x04__up\x00\x02";
+        let exports = b"\x03\x05start\x00\x01\x02__\x00\x00\x04__up\x00\x02";
         let module = module::assemble([(IMPORTS, &imports[..]), (EXPORTS, exports)]);
-        let mut names = Names::default();
+        let mut names = Names {
+            unused: "__".to_owned(),
+            ..Names::default()
+        };
         let renamed = rename(&module, &mut names).unwrap();
         let short = [
             (IMPORTS, &b"\x01\x01_\x02_0\0\0"[..]),

@@ -54,17 +54,11 @@ const STAMP: &str = ".stamp";
 pub(crate) fn build(console: &Console) -> Result<bool, String> {
     let (www, out) = (place::root().join("www"), place::packed());
     let stamp = out.join(STAMP);
-    let tools = ["esbuild", "terser"].map(|name| place::browser_tests().join("node_modules/.bin").join(name));
-    let are_there = || tools.iter().all(|tool| tool.exists());
-    if !are_there() {
-        let _ = setup::npm(console);
-    }
-    if !are_there() {
+    let Some([esbuild, terser]) = setup::npm_tools(console, ["esbuild", "terser"]) else {
         console.say("packing skipped: npm packages esbuild and terser are not in tests/browser/node_modules");
         remove(&out)?;
         return Ok(false);
-    }
-    let [esbuild, terser] = tools;
+    };
     if changed(&stamp).is_some_and(|packed| newest(&www, &out) < Some(packed)) {
         return Ok(true);
     }
@@ -106,7 +100,7 @@ fn squeeze(terser: &Path, script: &Path) -> Result<(), String> {
         "--module",
         "--mangle",
         "--compress",
-        "passes=2,ecma=2022",
+        "passes=2,ecma=2022,hoist_funs=true",
         "--ecma",
         "2022",
     ];

@@ -6,7 +6,7 @@
 use crate::command;
 use crate::console::Console;
 use crate::place;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Programs that the tests start, each with the Debian package that has it.
 const PROGRAMS: [(&str, &str); 6] = [
@@ -84,6 +84,16 @@ pub(crate) fn npm(console: &Console) -> Result<(), String> {
     std::fs::copy(&lock, &stamp)
         .map(|_| ())
         .map_err(|error| format!("{}: {error}", stamp.display()))
+}
+
+/// Programs of those packages, which are installed if need be; `None` where one cannot be had.
+pub(crate) fn npm_tools<const N: usize>(console: &Console, names: [&str; N]) -> Option<[PathBuf; N]> {
+    let tools = names.map(|name| place::browser_tests().join("node_modules/.bin").join(name));
+    let are_there = || tools.iter().all(|tool| tool.exists());
+    if !are_there() {
+        let _ = npm(console);
+    }
+    are_there().then_some(tools)
 }
 
 /// The interop tests' Python packages, in an environment of their own.

@@ -97,15 +97,10 @@ impl Run<'_> {
             npm::build(console).map(|()| Tally::PASSED)
         });
         self.step("size of scripts and wasm", |console| {
-            if let Some(why) = built.large {
-                return Ok(skipped(console, why));
-            }
-            let (total, largest) = size::measure()?;
-            console.say(&format!("{total} bytes gzipped, {} allowed: {largest}", size::LIMIT));
-            Ok(if total <= size::LIMIT {
-                Tally::PASSED
-            } else {
-                Tally::FAILED
+            Ok(match size::show(console, &built)? {
+                None => Tally::SKIPPED,
+                Some(true) => Tally::PASSED,
+                Some(false) => Tally::FAILED,
             })
         });
         Some(built.compiler)

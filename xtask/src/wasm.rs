@@ -10,6 +10,7 @@ use crate::order;
 use crate::pack;
 use crate::place;
 use crate::setup;
+use crate::size;
 use crate::toolchain::Compiler;
 use std::path::Path;
 use wasm_bindgen_cli_support::{Bindgen, EncodeInto};
@@ -30,16 +31,19 @@ const FEATURES: [&str; 6] = [
 
 /// For size, measured compressed: functions stay as LLVM cut them, apart from those of four instructions. Inlining what has one caller makes the
 /// file 2 % smaller and its compressed form 6 % larger, since the functions left alone resemble each other. Common subexpressions are left
-/// where they are for the same reason (0.8 %), and loads and stores carry no hint of how they are aligned (0.6 %), which engines on 64-bit
-/// machines do not use.
-const OPTIMISE: [&str; 9] = [
+/// where they are for the same reason (0.8 %), as is code that could be moved or nested (0.2 %), and loads and stores carry no hint of how they
+/// are aligned (0.6 %), which engines on 64-bit machines do not use.
+const OPTIMISE: [&str; 12] = [
     "-Oz",
     "-ocimfs",
     "1",
     "-aimfs",
     "4",
     "--low-memory-unused",
+    "--converge",
     "--skip-pass=local-cse",
+    "--skip-pass=code-pushing",
+    "--skip-pass=simplify-locals-nostructure",
     "--dealign",
     "--strip-debug",
 ];
@@ -73,7 +77,10 @@ pub(crate) fn build(console: &Console) -> Result<Built, String> {
     };
     command::run(&mut cargo)?;
     let input = folder.join(TARGET).join("wasm").join(NAME).with_extension("wasm");
-    let optimiser = optimiser(console);
+    let optimiser = setup::npm_tools(console, ["wasm-opt"]).map(|[wasm_opt]| wasm_opt);
+    if optimiser.is_none() {
+        console.say("wasm-opt skipped: npm package binaryen is not in tests/browser/node_modules");
+    }
     bind(console, &input, optimiser.as_deref())?;
     let packed = pack::build(console)?;
     let large = match (small, optimiser.is_some() && packed) {
@@ -89,7 +96,12 @@ fn bind(console: &Console, input: &Path, optimiser: Option<&Path>) -> Result<(),
     let stamp = place::target().join("wasm-stamp");
     let output = place::package().join(format!("{NAME}_bg.wasm"));
     // What made it: another compiler's, or a `wasm-opt` that came later, is used on the next build.
-    let made_by = format!("{} {OPTIMISE:?} {ORDER:?} {}", input.display(), optimiser.is_some());
+    let made_by = format!(
+        "{} {OPTIMISE:?} {ORDER:?} {:?} {}",
+        input.display(),
+        order::WAYS,
+        optimiser.is_some()
+    );
     let same = std::fs::read_to_string(&stamp).is_ok_and(|before| before == made_by);
     if output.is_file() && same && place::changed(&stamp) >= place::changed(input) {
         console.say("www/pkg is up to date");
@@ -118,26 +130,21 @@ fn bind(console: &Console, input: &Path, optimiser: Option<&Path>) -> Result<(),
     Ok(())
 }
 
-fn optimiser(console: &Console) -> Option<std::path::PathBuf> {
-    let wasm_opt = place::browser_tests().join("node_modules/.bin/wasm-opt");
-    if !wasm_opt.exists() {
-        let _ = setup::npm(console);
-    }
-    if wasm_opt.exists() {
-        return Some(wasm_opt);
-    }
-    console.say("wasm-opt skipped: npm package binaryen is not in tests/browser/node_modules");
-    None
-}
-
-/// Makes the file smaller, then its functions stand so that they compress well.
+/// Makes the file smaller, then its functions stand so that they compress well: in the best of several orders.
 fn optimise(wasm_opt: &Path, file: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", file.display());
     transform(wasm_opt, file, &OPTIMISE)?;
     let module = std::fs::read(file).map_err(failed)?;
-    let named = order::name(&module).ok_or_else(|| format!("{}: functions not understood", file.display()))?;
-    std::fs::write(file, named).map_err(failed)?;
-    transform(wasm_opt, file, &ORDER)
+    let mut orders = Vec::new();
+    for way in &order::WAYS {
+        let named = order::name(&module, way);
+        let named = named.ok_or_else(|| format!("{}: functions not understood", file.display()))?;
+        std::fs::write(file, named).map_err(failed)?;
+        transform(wasm_opt, file, &ORDER)?;
+        orders.push((size::compressed(file)?, std::fs::read(file).map_err(failed)?));
+    }
+    let (_, best) = orders.into_iter().min().unwrap_or_default();
+    std::fs::write(file, best).map_err(failed)
 }
 
 /// The result replaces the file only when it is whole.

@@ -86,6 +86,7 @@ impl Session {
             }
             Event::Select(torrent, priorities) => self.with(torrent, |swarm, cx| swarm.select(cx, priorities)),
             Event::Play(torrent, playback) => self.with(torrent, |swarm, cx| swarm.play(cx, playback)),
+            #[cfg(feature = "native")]
             Event::Peers(torrent, peers) => self.with(torrent, |swarm, cx| swarm.add_peers(cx, peers)),
             Event::Restored { torrent, held, check } => {
                 self.with(torrent, |swarm, cx| swarm.restored(cx, &held, &check))
@@ -96,13 +97,16 @@ impl Session {
             Event::StorageFull(torrent, full) => self.with(torrent, |swarm, cx| swarm.storage_full(cx, full)),
             Event::Lost(torrent, piece) => self.with(torrent, |swarm, cx| swarm.lost(cx, piece)),
             Event::Loaded(job, result) => self.with_job(job.0, |swarm, cx| swarm.loaded(cx, job, result)),
+            #[cfg(feature = "native")]
             Event::DialFailed(dial) => self.with_job(dial.0, |swarm, cx| swarm.dial_failed(cx, dial)),
+            #[cfg(feature = "native")]
             Event::Fetched(job, result) => self.with_job(job.0, |swarm, cx| swarm.fetched(cx, job, result)),
             Event::Streamed(job, data) => self.with_handle(job.0, |swarm, cx| swarm.web_seed_sent(cx, job, data)),
             Event::StreamEnded(job, result) => {
                 self.with_job(job.0, |swarm, cx| swarm.web_seed_ended(cx, job, result));
             }
             Event::Described(offer, sdp) => self.with_handle(offer.0, |swarm, cx| swarm.described(cx, offer, sdp)),
+            #[cfg(feature = "native")]
             Event::Datagram(job, result) => self.with_handle(job.0, |swarm, cx| swarm.datagram(cx, job, result)),
             Event::OfferFailed(offer) => self.with_job(offer.0, |swarm, cx| swarm.offer_failed(cx, offer)),
             _ => {}
@@ -230,10 +234,12 @@ impl Session {
         swarm.settle(&mut self.cx);
         let due = swarm.deadline();
         self.set_due(torrent, due);
+        #[cfg(feature = "native")]
         self.keep_cache();
     }
 
     /// Holds the cache of all bridged torrents together to its budget: the piece nobody asked for for longest goes first.
+    #[cfg(feature = "native")]
     fn keep_cache(&mut self) {
         while self.cx.cached > self.cx.config.cache {
             let oldest = |(torrent, swarm): (&Torrent, &Swarm)| Some((swarm.oldest_cached()?, *torrent));

@@ -242,6 +242,7 @@ impl Swarm {
     pub(super) fn tracker_failed(&mut self, cx: &mut Context, at: usize, failure: &Failure) {
         if let Some(job) = self.announcer.trackers[at].job.take() {
             cx.retire(job.0);
+            #[cfg(feature = "native")]
             if self.announcer.trackers[at].face == Face::Udp {
                 cx.act(Action::Hangup(job));
             }

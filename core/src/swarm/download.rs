@@ -1,6 +1,5 @@
 //! Asking for blocks and taking them in: interest, requests, PIECE, hashing, blame.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::assembly::{Finished, Source};
@@ -237,12 +236,15 @@ impl Swarm {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&link), &mut self.content) else {
             return;
         };
-        let (of_piece, others): (VecDeque<Asked>, _) = peer.asked.iter().partition(|asked| asked.block.piece == piece);
-        peer.asked = others;
-        for asked in &of_piece {
-            content.picker.release(asked.block, peer.slot);
+        let before = peer.asked.len();
+        for asked in core::mem::take(&mut peer.asked) {
+            if asked.block.piece == piece {
+                content.picker.release(asked.block, peer.slot);
+            } else {
+                peer.asked.push_back(asked);
+            }
         }
-        if !of_piece.is_empty() {
+        if peer.asked.len() < before {
             self.touch_hungry();
         }
     }

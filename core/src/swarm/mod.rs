@@ -56,11 +56,9 @@ use alloc::vec::Vec;
 
 pub use picker::Priority;
 
-use crate::address::Address;
-use crate::event::{Action, Add, Dial, Link, Mode, Opened, Origin, Report, Source, Torrent};
+use crate::event::{Action, Add, Link, Mode, Opened, Origin, Report, Source, Torrent};
 use crate::gather::Gather;
 use crate::key::{InfoHashes, SwarmKey};
-use crate::layout::Piece;
 use crate::map::Map;
 use crate::metainfo::Metainfo;
 use crate::session::context::Context;
@@ -345,7 +343,8 @@ impl Swarm {
     }
 
     /// More addresses of peers.
-    pub(crate) fn add_peers(&mut self, cx: &mut Context, peers: Vec<Address>) {
+    #[cfg(feature = "native")]
+    pub(crate) fn add_peers(&mut self, cx: &mut Context, peers: Vec<crate::address::Address>) {
         for address in peers.into_iter().filter(|address| !cx.bans.refuses(*address)) {
             self.dialer.add(address, cx.now);
         }
@@ -353,7 +352,8 @@ impl Swarm {
     }
 
     /// A dial came to nothing.
-    pub(crate) fn dial_failed(&mut self, cx: &mut Context, dial: Dial) {
+    #[cfg(feature = "native")]
+    pub(crate) fn dial_failed(&mut self, cx: &mut Context, dial: crate::event::Dial) {
         if let Some(address) = self.dialer.fail(dial, cx.now) {
             self.ask_for_punch(cx, address);
         }
@@ -361,7 +361,8 @@ impl Swarm {
     }
 
     /// The piece of a bridge's cache that nobody asked for for longest.
-    pub(crate) fn oldest_cached(&self) -> Option<(Time, Piece)> {
+    #[cfg(feature = "native")]
+    pub(crate) fn oldest_cached(&self) -> Option<(Time, crate::layout::Piece)> {
         self.content.as_ref()?.bridge.as_ref()?.oldest()
     }
 

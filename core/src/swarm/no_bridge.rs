@@ -55,10 +55,6 @@ impl Bridge {
         match *self {}
     }
 
-    pub(crate) const fn oldest(&self) -> Option<(Time, Piece)> {
-        match *self {}
-    }
-
     pub(crate) const fn evict(&mut self, _: Piece) -> u64 {
         match *self {}
     }

@@ -1,18 +1,13 @@
 //! Stands in for `native` and `announce_udp` where the feature `native` is off: every other tracker fails at once.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use bytes::Bytes;
-
 use super::Swarm;
 use super::announce::failure;
-use crate::event::Job;
 use crate::session::context::Context;
 use crate::tracker::announcer::Tracker;
 use crate::tracker::query::AnnounceRequest;
-use crate::tracker::udp::Family;
 
 impl Swarm {
     pub(super) fn announce_native(&mut self, cx: &mut Context, at: usize) {
@@ -26,8 +21,4 @@ impl Swarm {
     pub(super) const fn resend_udp(&mut self, _: &mut Context, _: usize) -> bool {
         false
     }
-
-    pub(crate) fn fetched(&mut self, _: &mut Context, _: Job, _: Result<Bytes, String>) {}
-
-    pub(crate) fn datagram(&mut self, _: &mut Context, _: Job, _: Result<(Family, Bytes), String>) {}
 }

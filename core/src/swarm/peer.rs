@@ -129,9 +129,9 @@ pub(crate) struct Peer {
 
     pub(crate) asked: VecDeque<Asked>,
     /// Requests taken back by CANCEL that will still be answered, by REJECT or by a block that crossed it (BEP 6).
-    cancelled: VecDeque<Block>,
+    cancelled: Vec<Block>,
     /// Requests that were given up after their time-out: an answer is still welcome.
-    late: VecDeque<Block>,
+    late: Vec<Block>,
     pub(crate) uploads: VecDeque<Upload>,
     pub(crate) depth: Depth,
     pub(crate) down: Meter,
@@ -196,8 +196,8 @@ impl Peer {
             suggested: Vec::new(),
             promised: None,
             asked: VecDeque::new(),
-            cancelled: VecDeque::new(),
-            late: VecDeque::new(),
+            cancelled: Vec::new(),
+            late: Vec::new(),
             uploads: VecDeque::new(),
             depth: Depth::new(cx.config.max_requests),
             down: Meter::new(STEADY),
@@ -310,6 +310,19 @@ impl Peer {
         }
     }
 
+    /// Takes out those of its requests that are not to be answered.
+    pub(crate) fn take_uploads(&mut self, is_gone: impl Fn(&Upload) -> bool) -> Vec<Upload> {
+        let mut gone = Vec::new();
+        for _ in 0..self.uploads.len() {
+            match self.uploads.pop_front() {
+                Some(upload) if is_gone(&upload) => gone.push(upload),
+                Some(upload) => self.uploads.push_back(upload),
+                None => break,
+            }
+        }
+        gone
+    }
+
     /// Takes back a request that waits for an answer.
     pub(crate) fn take_asked(&mut self, block: Block) -> Option<Asked> {
         let at = self.asked.iter().position(|asked| asked.block == block)?;
@@ -319,7 +332,7 @@ impl Peer {
     /// A request was taken back by CANCEL.
     pub(crate) fn cancelled(&mut self, block: Block) {
         if self.fast {
-            self.cancelled.push_back(block);
+            self.cancelled.push(block);
             self.cancelled.truncate(MAX_LATE);
         }
     }
@@ -327,21 +340,22 @@ impl Peer {
     /// Whether an answer about this block is the one that CANCEL left open.
     pub(crate) fn take_cancelled(&mut self, block: Block) -> bool {
         let at = self.cancelled.iter().position(|cancelled| *cancelled == block);
-        at.and_then(|at| self.cancelled.remove(at)).is_some()
+        at.map(|at| self.cancelled.remove(at)).is_some()
     }
 
     /// Gives up every request that waits, but remembers it in case an answer comes late.
     pub(crate) fn shelve_asked(&mut self) {
-        self.late.extend(self.asked.drain(..).map(|asked| asked.block));
-        while self.late.len() > MAX_LATE {
-            self.late.pop_front();
+        for asked in core::mem::take(&mut self.asked) {
+            self.late.push(asked.block);
         }
+        let over = self.late.len().saturating_sub(MAX_LATE);
+        self.late.drain(..over);
     }
 
     /// Whether the block was asked for and given up; forgets it.
     pub(crate) fn was_late(&mut self, block: Block) -> bool {
         let at = self.late.iter().position(|late| *late == block);
-        at.and_then(|at| self.late.remove(at)).is_some()
+        at.map(|at| self.late.remove(at)).is_some()
     }
 
     /// Queues a control message.

@@ -56,6 +56,7 @@ impl Swarm {
                 let blocks = Vec::new();
                 content.proofs.unproven.insert(piece, Digests { blocks, ..digests });
             }
+            #[cfg(feature = "native")]
             _ if content.bridge.is_some() => cx.act(Action::Discard(self.torrent, piece)),
             _ => {}
         }
@@ -140,6 +141,7 @@ impl Swarm {
     }
 
     /// Drops a piece from a bridge's cache. Who waits for it will have it fetched again.
+    #[cfg(feature = "native")]
     pub(crate) fn evict(&mut self, cx: &mut Context, piece: Piece) {
         cx.act(Action::Discard(self.torrent, piece));
         self.lose(cx, piece);

@@ -1,6 +1,5 @@
 //! Answering requests: what is let wait, what is read for it, and what goes out next.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::download::raw;
@@ -89,11 +88,7 @@ impl Swarm {
         peer.ours.choking = true;
         peer.send(&Message::Choke);
         let granted = core::mem::take(&mut peer.granted);
-        let (kept, refused): (_, VecDeque<Upload>) = peer
-            .uploads
-            .drain(..)
-            .partition(|upload| granted.contains(&upload.range.piece));
-        peer.uploads = kept;
+        let refused = peer.take_uploads(|upload| !granted.contains(&upload.range.piece));
         peer.granted = granted;
         refused.iter().for_each(|upload| refuse(peer, upload.range));
         for upload in refused.iter().filter(|upload| upload.data.is_none()) {
@@ -126,9 +121,7 @@ impl Swarm {
             let Some(peer) = self.peers.get_mut(&link) else {
                 continue;
             };
-            let waits = |upload: &Upload| upload.range.piece == piece && upload.data.is_none();
-            let (refused, kept): (VecDeque<Upload>, _) = peer.uploads.drain(..).partition(waits);
-            peer.uploads = kept;
+            let refused = peer.take_uploads(|upload| upload.range.piece == piece && upload.data.is_none());
             refused.iter().for_each(|upload| refuse(peer, upload.range));
             for _ in &refused {
                 self.unwant(cx, piece);

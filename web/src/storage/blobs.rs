@@ -3,8 +3,6 @@
 //! Reading a blob costs a round trip to the browser, so whole chunks are read, many at a time, and the last few kept. Peers
 //! ask in no order worth guessing, but for many blocks ahead: what they asked for is read while earlier chunks are sent.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use tombolo_core::layout::Range;
 use wasm_bindgen::JsValue;
@@ -25,7 +23,7 @@ pub(crate) struct Blobs {
     blob: JsValue,
     chunk: u64,
     /// Least recently used first.
-    chunks: VecDeque<(u64, Bytes)>,
+    chunks: Vec<(u64, Bytes)>,
 }
 
 impl Blobs {
@@ -36,7 +34,7 @@ impl Blobs {
             plan,
             blob,
             chunk: (CHUNK / piece).max(1) * piece,
-            chunks: VecDeque::new(),
+            chunks: Vec::new(),
         }
     }
 
@@ -62,20 +60,20 @@ impl Blobs {
         let index = start / self.chunk;
         let place = self.chunks.iter().position(|(chunk, _)| *chunk == index);
         let found = place
-            .and_then(|place| self.chunks.remove(place))
+            .map(|place| self.chunks.remove(place))
             .ok_or(Trouble::Unread(index))?;
         let from = (start % self.chunk) as usize;
         let end = (from + range.length as usize).min(found.1.len());
         let bytes = found.1.slice(from.min(end)..end);
-        self.chunks.push_back(found);
+        self.chunks.push(found);
         Ok(bytes)
     }
 
     /// Takes a chunk that was read.
     pub(crate) fn arrived(&mut self, index: u64, bytes: Bytes) {
-        self.chunks.push_back((index, bytes));
+        self.chunks.push((index, bytes));
         while self.chunks.len() as u64 * self.chunk > KEPT.max(2 * self.chunk) {
-            self.chunks.pop_front();
+            self.chunks.remove(0);
         }
     }
 }
@@ -112,6 +110,6 @@ mod tests {
         let mut blobs = blobs(100 << 20, 1 << 20);
         (0..40).for_each(|index| blobs.arrived(index, Bytes::from_static(&[0; 16])));
         assert_eq!(blobs.chunks.len(), 32);
-        assert_eq!(blobs.chunks.front().map(|chunk| chunk.0), Some(8));
+        assert_eq!(blobs.chunks.first().map(|chunk| chunk.0), Some(8));
     }
 }

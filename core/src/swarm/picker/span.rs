@@ -3,7 +3,7 @@
 
 use super::choice::{Asker, Budget, Call};
 use super::due::Tier;
-use super::{Class, EXTRA_REQUESTS, Picker, link_state};
+use super::{EXTRA_REQUESTS, Picker, link_state};
 use crate::layout::{Block, Piece};
 use crate::rng::Rng;
 use alloc::vec::Vec;
@@ -17,10 +17,6 @@ pub struct Stride {
     /// pieces.
     pub anywhere: bool,
 }
-
-/// A run of pieces that may be opened: how much it is wanted, whether a peer has them, how long it is (all turned so that the greatest is
-/// best), where it starts.
-type Run = (core::cmp::Reverse<Class>, bool, usize, usize);
 
 impl Picker {
     /// Chooses blocks that lie one after the other as far as can be, marks them as asked of the link and appends them to `out`.
@@ -72,22 +68,25 @@ impl Picker {
 
     fn longest_gap(&self, stride: Stride, rng: &mut Rng) -> Option<Piece> {
         let most = (stride.bytes / u64::from(self.layout.nominal_piece_length())).max(1) as usize;
-        let (mut best, mut run): (Option<Run>, Option<Run>) = (None, None);
+        // Of a run: its rank, the lowest first; where it starts; how long it is.
+        let (mut best, mut run) = ((u32::MAX, 0, 0), (u32::MAX, 0, 0));
         for index in self.fresh.iter() {
             let rare = self.seeds + self.rarity.count(index) == 0;
-            let class = core::cmp::Reverse(self.rarity.class(index));
-            run = Some(match run {
-                Some((of, was, length, start)) if (of, was) == (class, rare) && start + length == index => {
-                    (of, was, length + 1, start)
-                }
-                _ => (class, rare, 1, index),
-            });
+            let rank = self.rarity.class(index) as u32 * 2 + u32::from(!rare);
+            run = if run.0 == rank && run.1 + run.2 == index {
+                (rank, run.1, run.2 + 1)
+            } else {
+                (rank, index, 1)
+            };
             // Of runs that are as long the first.
-            if run.map(|run| (run.0, run.1, run.2)) > best.map(|best| (best.0, best.1, best.2)) {
+            if run.0 < best.0 || run.0 == best.0 && run.2 > best.2 {
                 best = run;
             }
         }
-        let (_, _, length, mut start) = best?;
+        let (_, mut start, length) = best;
+        if length == 0 {
+            return None;
+        }
         if stride.anywhere && length > most {
             start += rng.below(length - most + 1);
         }

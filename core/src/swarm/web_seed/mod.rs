@@ -315,13 +315,7 @@ impl Swarm {
             };
             fetch.asked += 1;
             if next.place == Place::Zeros {
-                let mut left = next.length;
-                while left > 0 {
-                    let part = zeros(left.min(1 << 14) as u32);
-                    left -= part.len() as u64;
-                    part.iter().for_each(|part| fetch.begun.push(part.clone()));
-                }
-                self.take_blocks(cx, at);
+                self.take_zeros(cx, at, next.length);
                 continue;
             }
             fetch.job = cx.job(self.torrent);
@@ -347,16 +341,36 @@ impl Swarm {
         let length = data.len() as u64;
         fetch.left -= length;
         fetch.at = cx.now;
-        fetch.begun.push(data);
         seed.received += length;
         seed.down.add(length, cx.now);
         self.received.count(Transport::Http, length);
         self.rates.down.add(length, cx.now);
-        self.take_blocks(cx, at);
+        self.take_blocks(cx, at, data.into());
+        self.stir_if_idle(at);
     }
 
-    /// Takes the blocks that are here in full.
-    fn take_blocks(&mut self, cx: &mut Context, at: usize) {
+    /// Takes zeros that nobody sends. In parts, so that never more waits to be cut than a block.
+    fn take_zeros(&mut self, cx: &mut Context, at: usize, mut left: u64) {
+        while left > 0 {
+            let part = zeros(left.min(1 << 14) as u32);
+            left -= part.len() as u64;
+            self.take_blocks(cx, at, part);
+        }
+        self.stir_if_idle(at);
+    }
+
+    /// Others may have sent what else a web seed was asked for.
+    fn stir_if_idle(&mut self, at: usize) {
+        if let (Some(seed), Some(content)) = (self.web_seeds.seeds.get(at), &self.content) {
+            self.web_seeds.stirred |= content.picker.requests(seed.slot) == 0;
+        }
+    }
+
+    /// Takes what came next, as blocks that are here in full.
+    fn take_blocks(&mut self, cx: &mut Context, at: usize, data: Slices) {
+        if let Some(fetch) = self.web_seeds.seeds.get_mut(at).and_then(|seed| seed.fetch.as_mut()) {
+            fetch.begun.extend(data);
+        }
         while let Some(seed) = self.web_seeds.seeds.get_mut(at)
             && let Some(fetch) = &mut seed.fetch
             && let Some(content) = &self.content
@@ -371,9 +385,6 @@ impl Swarm {
             fetch.come += 1;
             let (source, slot) = (seed.source(), seed.slot);
             self.take_block(cx, block, data, (source, slot));
-            // Others may have sent what else it was asked for.
-            let asked = |content: &Content| content.picker.requests(slot) > 0;
-            self.web_seeds.stirred |= !self.content.as_ref().is_some_and(asked);
         }
     }
 
