@@ -11,7 +11,7 @@ use tombolo_core::event::Source;
 use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::Metainfo;
 
-use super::create::Content;
+use super::content::Content;
 use super::failure::Failure;
 use super::flags::Version;
 use super::input;
