@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +18,17 @@ use super::bar::Bar;
 use super::failure::Failure;
 use crate::hash;
 
+/// What is to be found, and how it is to be called.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wishes<'a> {
+    /// This file is no content.
+    pub(super) without: Option<&'a Path>,
+    /// Another name than that of the file or folder.
+    pub(super) name: Option<&'a str>,
+    /// Whether symbolic links stay links (BEP 47). Else what they lead to is what a reader of the folder sees.
+    pub(super) symlinks: bool,
+}
+
 /// Content on disk of which a torrent is to be made.
 pub(super) struct Content {
     /// The torrent as it will be.
@@ -27,24 +38,29 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Finds the files at `path`; `without` is not among them.
-    pub(super) fn find(path: &Path, without: Option<&Path>) -> Result<Self, Failure> {
+    /// Finds the files at `path`.
+    pub(super) fn find(path: &Path, wishes: &Wishes<'_>) -> Result<Self, Failure> {
         let refuse = |error: &io::Error| match error.kind() {
             io::ErrorKind::NotFound => Failure::refused("not-found", format!("{}: there is nothing", path.display())),
             _ => Failure::io(path.display(), error),
         };
         let base = path.canonicalize().map_err(|error| refuse(&error))?;
         let metadata = base.metadata().map_err(|error| refuse(&error))?;
-        let name = base.file_name().unwrap_or_default().as_bytes().to_vec();
+        let own = base.file_name().unwrap_or_default().as_bytes();
+        let name = wishes.name.map_or(own, str::as_bytes);
         let mut creator = if metadata.is_file() {
-            Creator::single(&name, metadata.len())
+            let mut creator = Creator::single(name, metadata.len());
+            creator.set_attributes(|_| (is_executable(&metadata), is_hidden(name)));
+            creator
         } else {
             let mut walk = Walk {
+                base: &base,
                 files: Vec::new(),
-                without: without.and_then(|path| path.canonicalize().ok()),
+                without: wishes.without.and_then(|path| path.canonicalize().ok()),
+                symlinks: wishes.symlinks,
             };
             walk.folder(std::slice::from_ref(&base), &[])?;
-            Creator::folder(&name, walk.files)
+            Creator::folder(name, walk.files)
         };
         creator.created_by = Some(concat!("Tombolo ", env!("CARGO_PKG_VERSION")).into());
         Ok(Self { creator, base })
@@ -140,7 +156,10 @@ impl Reader<'_> {
         let mut digests = hash::of_each(&pieces, layout, |piece, at, part| {
             self.read(layout.offset(piece) + at as u64, part)
         });
-        digests.iter_mut().flatten().for_each(|digests| digests.blocks.clear());
+        digests
+            .iter_mut()
+            .flatten()
+            .for_each(|digests| digests.blocks = Vec::new());
         digests
     }
 
@@ -190,41 +209,69 @@ impl Reader<'_> {
 }
 
 /// A walk through a folder.
-struct Walk {
+struct Walk<'a> {
+    base: &'a Path,
     files: Vec<NewFile>,
     without: Option<PathBuf>,
+    symlinks: bool,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Adds what is in the last of `folders`, each of which is in the one before it, by whatever links.
     fn folder(&mut self, folders: &[PathBuf], names: &[Vec<u8>]) -> Result<(), Failure> {
         let failure = |path: &Path, error: &io::Error| Failure::io(path.display(), error);
         let folder = folders.last().map_or_else(|| Path::new(""), PathBuf::as_path);
         for entry in fs::read_dir(folder).map_err(|error| failure(folder, &error))? {
             let entry = entry.map_err(|error| failure(folder, &error))?;
-            let path = entry.path();
-            if self.without.as_ref() == Some(&path) {
+            let found = entry.path();
+            if self.without.as_ref() == Some(&found) {
                 continue;
             }
-            // Links are followed: what they lead to is what a reader of the folder sees.
-            let path = path.canonicalize().map_err(|error| failure(&path, &error))?;
+            let path = found.canonicalize().map_err(|error| failure(&found, &error))?;
             let metadata = fs::metadata(&path).map_err(|error| failure(&path, &error))?;
             let names = [names, &[entry.file_name().as_bytes().to_vec()]].concat();
-            if metadata.is_file() {
+            if self.symlinks && found.is_symlink() {
+                self.link(&found, &path, names)?;
+            } else if metadata.is_file() {
                 self.files.push(NewFile {
-                    path: names,
-                    length: metadata.len(),
+                    executable: is_executable(&metadata),
+                    hidden: names.last().is_some_and(|name| is_hidden(name)),
+                    ..NewFile::new(names, metadata.len())
                 });
             } else if metadata.is_dir() && !folders.contains(&path) {
                 self.folder(&[folders, &[path]].concat(), &names)?;
             } else {
-                let message = format!(
-                    "{}: it is neither a file nor a folder, or is in itself",
-                    entry.path().display()
-                );
-                return Err(Failure::refused("bad-content", message));
+                return Err(bad(&found, "it is neither a file nor a folder, or is in itself"));
             }
         }
         Ok(())
     }
+
+    /// Adds the link at `found`, which leads to `target`.
+    fn link(&mut self, found: &Path, target: &Path, names: Vec<Vec<u8>>) -> Result<(), Failure> {
+        let inside = target.strip_prefix(self.base).ok();
+        let Some(inside) = inside.filter(|inside| inside.components().next().is_some()) else {
+            return Err(bad(found, "the link leads out of the folder"));
+        };
+        let target = inside.iter().map(|name| name.as_bytes().to_vec()).collect();
+        self.files.push(NewFile {
+            hidden: names.last().is_some_and(|name| is_hidden(name)),
+            symlink: Some(target),
+            ..NewFile::new(names, 0)
+        });
+        Ok(())
+    }
+}
+
+fn bad(path: &Path, why: &str) -> Failure {
+    Failure::refused("bad-content", format!("{}: {why}", path.display()))
+}
+
+/// Whether its owner may execute it.
+fn is_executable(metadata: &fs::Metadata) -> bool {
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".")
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::metainfo::create::CreateError;
 
-use super::content::Content;
+use super::content::{Content, Wishes};
 use super::failure::Failure;
 use super::flags::{Threads, Version};
 use super::output;
@@ -38,6 +38,15 @@ pub(super) struct Create {
     /// Peers may come from the trackers alone
     #[arg(long)]
     private: bool,
+    /// Have every file begin at a piece, with pad files between them in version 1
+    #[arg(long)]
+    pad: bool,
+    /// Keep symbolic links, which must lead to something in the folder, instead of what they lead to
+    #[arg(long)]
+    symlinks: bool,
+    /// Leave out which files are executable or hidden
+    #[arg(long)]
+    no_attributes: bool,
     /// Another name than that of the file or folder
     #[arg(long)]
     name: Option<String>,
@@ -70,7 +79,12 @@ impl Create {
     /// # Errors
     /// The content cannot be read or makes no torrent, or the .torrent cannot be written.
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let mut content = Content::find(&self.path, Some(&self.output))?;
+        let wishes = Wishes {
+            without: Some(&self.output),
+            name: self.name.as_deref(),
+            symlinks: self.symlinks,
+        };
+        let mut content = Content::find(&self.path, &wishes)?;
         let creator = &mut content.creator;
         creator.piece_length = self.piece_length.unwrap_or(creator.piece_length);
         creator.private = self.private;
@@ -78,8 +92,9 @@ impl Create {
         creator.web_seeds.clone_from(&self.web_seed);
         creator.comment.clone_from(&self.comment);
         creator.creation_date = self.date;
-        if let Some(name) = &self.name {
-            creator.rename(name.as_bytes());
+        creator.pad = self.pad;
+        if self.no_attributes {
+            creator.set_attributes(|_| (false, false));
         }
         creator.set_version(self.version.into());
         let bytes = content.torrent(self.threads.count(), self.json)?;
