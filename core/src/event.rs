@@ -341,6 +341,9 @@ pub enum Action {
 pub enum Report {
     /// The metadata came from peers.
     Metadata(Arc<Metainfo>),
+    /// The hash of every piece of a v2 torrent is known that came without some (BEP 52).
+    #[cfg(feature = "native")]
+    Layers(Arc<Metainfo>),
     /// What storage held has been checked.
     Checked,
     /// A piece was verified, with the transport and the kind of source of its last block.

@@ -12,6 +12,7 @@ pub fn report(torrent: Torrent, report: &Report) {
         Report::Metadata(metainfo) => {
             tracing::info!(?torrent, info_hash = %metainfo.hashes.swarm(), "metadata is here");
         }
+        Report::Layers(_) => tracing::debug!(?torrent, "the hashes of all pieces are here"),
         Report::Complete => tracing::info!(?torrent, "complete"),
         Report::Checked => tracing::debug!(?torrent, "what storage held is checked"),
         Report::Announced(url, peers) => tracing::debug!(?torrent, tracker = shown(url), peers, "announced"),

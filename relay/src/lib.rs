@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod finding;
+mod hash;
 pub mod journal;
 mod lease;
 pub mod limits;

@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -86,12 +86,62 @@ fn the_info_hash_is_that_of_transmission() {
 }
 
 #[test]
+fn attributes_links_and_pad_files_are_written_where_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    write(&set.join("bin/run"), b"program");
+    write(&set.join(".hidden"), b"x");
+    fs::set_permissions(set.join("bin/run"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("run", set.join("bin/link")).unwrap();
+    let shown = |version: &str, more: &[&str]| {
+        let torrent = dir.path().join("a.torrent");
+        create(&set, &torrent, &[&[version], more].concat());
+        let (_, shown) = json(&tombolo(["show", "--json", torrent.to_str().unwrap()]));
+        let file = |file: &Value| {
+            let name = file["path"].as_array().unwrap().last().unwrap().clone();
+            json!([name, file["executable"], file["hidden"], file["symlink"], file["pad"]])
+        };
+        shown["files"].as_array().unwrap().iter().map(file).collect::<Vec<_>>()
+    };
+    let hidden = json!([".hidden", false, true, null, false]);
+    let run = json!(["run", true, false, null, false]);
+    for version in ["--v1", "--v2"] {
+        let link = json!(["link", false, false, ["bin", "run"], false]);
+        assert_eq!(shown(version, &["--symlinks"]), [hidden.clone(), link, run.clone()]);
+        let link = json!(["link", true, false, null, false]);
+        assert_eq!(shown(version, &[]), [hidden.clone(), link, run.clone()]);
+        let plain = |name| json!([name, false, false, null, false]);
+        assert_eq!(
+            shown(version, &["--no-attributes"]),
+            [".hidden", "link", "run"].map(plain)
+        );
+    }
+    let pads = shown("--v1", &["--pad", "--symlinks"]);
+    assert_eq!(
+        pads.iter().map(|file| file[4].as_bool().unwrap()).collect::<Vec<_>>(),
+        [false, false, true, false]
+    );
+
+    symlink("../..", set.join("bin/out")).unwrap();
+    let out = dir.path().join("b.torrent");
+    let args = [
+        "create",
+        set.to_str().unwrap(),
+        "-o",
+        out.to_str().unwrap(),
+        "--json",
+        "--symlinks",
+    ];
+    assert_eq!(refusal(&tombolo(args)), (2, "bad-content".to_owned()));
+}
+
+#[test]
 fn content_that_makes_no_torrent_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     write(Path::new(&path("empty/file")), b"");
     write(Path::new(&path("good/file")), b"x");
-    std::os::unix::fs::symlink("..", path("good/round")).unwrap();
+    symlink("..", path("good/round")).unwrap();
     for (content, more, expected) in [
         (path("none"), vec![], (2, "not-found")),
         (path("empty"), vec![], (2, "bad-content")),

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use common::running::Running;
@@ -47,6 +48,30 @@ fn a_leecher_gets_the_same_bytes_and_seeds_on() {
     leech.until(uploaded);
     assert_eq!(leech.end("TERM"), Some(0));
     assert_eq!(next.end("INT"), Some(130));
+}
+
+#[test]
+fn programs_and_links_arrive_as_such() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("seed/set");
+    write(&set.join("bin/run"), &noise(3, 20_000));
+    write(&set.join("plain"), b"x");
+    fs::set_permissions(set.join("bin/run"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("bin/run", set.join("start")).unwrap();
+    for version in ["--v1", "--hybrid"] {
+        let torrent = dir.path().join(format!("{version}.torrent"));
+        create(&set, &torrent, &[version, "--symlinks", "--pad"]);
+        let mut seed = seeder(&torrent, &dir.path().join("seed"), &[]);
+        let port = seed.ready();
+        let out = dir.path().join(version);
+        let mut leech = peer("leecher", &torrent, &out, &[]);
+        leech.ready();
+        fetch(&mut leech, port);
+        let mode = |name: &str| fs::metadata(out.join("set").join(name)).unwrap().permissions().mode();
+        assert_eq!((mode("bin/run") & 0o100, mode("plain") & 0o111), (0o100, 0));
+        assert_eq!(fs::read_link(out.join("set/start")).unwrap(), Path::new("bin/run"));
+        assert_eq!(fs::read(out.join("set/start")).unwrap(), noise(3, 20_000));
+    }
 }
 
 #[test]

@@ -1,36 +1,50 @@
-// Native peers with each other, ours beside libtorrent's: two processes on loopback, files where TMPDIR is (a memory disk, if disks are slow).
+// Native peers with each other, ours beside others': two processes on loopback, files where TMPDIR is (a memory disk, if disks are slow).
 
 import { join } from 'node:path';
 import { write } from '../browser/lib/content.mjs';
-import { libtorrent } from '../browser/lib/libtorrent.mjs';
 import { PYTHON, TOMBOLO, folder } from '../browser/lib/place.mjs';
 import { Process } from '../browser/lib/process.mjs';
-import { create, peer } from '../browser/lib/tombolo.mjs';
+import { create } from '../browser/lib/tombolo.mjs';
+import { CLIENTS, ours } from '../interop/lib/clients.mjs';
+import { tracker } from '../interop/lib/tracker.mjs';
 import { cost } from './cost.mjs';
 
 const KIB = 1024;
 const SCRIPT = join(import.meta.dirname, 'libtorrent_files.py');
+/** How often, in milliseconds, a leecher is asked whether it has everything. */
+const EVERY = { every: 5 };
 
-/** Who can be at an end: starts it with `{role, torrent, dir, transport}`, returns `{process, port}`. */
-const PEERS = {
-  tombolo: peer,
-  libtorrent: (t, { torrent, dir, transport }) => libtorrent(t, { torrent, dir, transport }),
-};
+/** Starts one that is at an end, by its name. */
+function start(name, t, options) {
+  return name === 'tombolo' ? ours(t, options) : CLIENTS.find((client) => client.name === name).start(t, options);
+}
 
-/** Seeder to leecher, in pieces of `piece` bytes; timed from the leecher's start of the link to its last verified byte. */
+/**
+ * Seeder to leecher, in pieces of `piece` bytes; timed from the moment that one is told of the other to the last verified byte.
+ *
+ * rqbit is told of peers when it starts, and two aria2 need a tracker: there the leecher's start is part of the time.
+ */
 export function transfer(seeder, leecher, { piece = 1024 * KIB, transport = 'tcp' } = {}) {
   return async (t, length) => {
     const dir = folder(t, 'seed');
-    const torrent = await create(t, write(join(dir, 'content.bin'), length), '--piece-length', `${piece}`);
-    const out = folder(t, 'leech');
+    const torrent = await create(t, write(join(dir, 'content.bin'), length), '--v1', '--piece-length', `${piece}`);
     const ends = { torrent: torrent.file, transport };
-    const source = await PEERS[seeder](t, { ...ends, role: 'seeder', dir });
-    const sink = await PEERS[leecher](t, { ...ends, role: 'leecher', dir: out });
-    return cost([source.process.pid, sink.process.pid], async () => {
-      const start = performance.now();
-      sink.process.send({ connect: ['127.0.0.1', source.port] });
-      await sink.process.event('finished', ({ finished }) => finished, { every: 2 });
-      return { ms: performance.now() - start };
+    const meeting = seeder === 'aria2' && leecher === 'aria2' ? await tracker(t) : null;
+    const trackers = meeting ? [meeting.url('http')] : [];
+    const source = await start(seeder, t, { ...ends, trackers, role: 'seeder', dir });
+    await meeting?.counts(torrent.info_hash_v1);
+    const fetching = { ...ends, trackers, role: 'leecher', dir: folder(t, 'leech') };
+    const late = leecher === 'rqbit' || meeting;
+    const early = late ? null : await start(leecher, t, fetching);
+    const pids = [source.pid, ...(early ? [early.pid] : [])];
+    return cost(pids, async () => {
+      const begin = performance.now();
+      const sink = early ?? (await start(leecher, t, { ...fetching, peers: meeting ? [] : [source.address] }));
+      if (!early) pids.push(sink.pid);
+      else if (sink.connect) sink.connect(source.address);
+      else source.connect(sink.address);
+      await sink.done(EVERY);
+      return { ms: performance.now() - begin };
     });
   };
 }
@@ -64,14 +78,22 @@ export function make(tool) {
   };
 }
 
-/** Runs a program to its end, below a shell that outlives it: the CPU time of what ended is with its parent. */
+/** Runs a program below a shell that outlives it, since the CPU time of what ended is with its parent; what ends the shell ends both. */
+const SHELL = `read
+"$@" >&2 & child=$!
+trap 'kill $child; exit 1' TERM
+wait $child
+echo "{\\"code\\":$?}"
+read`;
+
+/** Runs a program to its end. */
 async function timed(t, command) {
-  const shell = new Process(t, 'bash', ['-c', 'read; "$@" >&2; echo "{\\"code\\":$?}"; read', 'timed', ...command]);
+  const shell = new Process(t, 'bash', ['-c', SHELL, 'timed', ...command]);
   return cost([shell.pid], async () => {
-    const start = performance.now();
+    const begin = performance.now();
     shell.send('go');
     const { code } = await shell.event('its end', (event) => 'code' in event, { every: 2 });
     if (code !== 0) throw new Error(`${command[0]} ended with ${code}: ${shell.tail().join('\n')}`);
-    return { ms: performance.now() - start };
+    return { ms: performance.now() - begin };
   });
 }

@@ -143,6 +143,41 @@ fn a_large_layer_comes_in_chunks_and_stored_pieces_wait_for_it() {
 }
 
 #[test]
+fn who_has_the_content_computes_the_hashes_that_nobody_gives() {
+    for (content, leeches) in [
+        (content(Version::V2), content(Version::V2)),
+        (content(Version::Hybrid), content(Version::Hybrid).as_v2()),
+    ] {
+        let mut sim = Sim::new(8);
+        let seed = sim.add(Setup::seed(&content.without_layers()).unchecked());
+        let leech = sim.add(Setup::leech(&leeches).by_magnet());
+        sim.introduce(leech, seed);
+        assert!(
+            sim.run_until(Span::from_secs(60), |sim| sim.node(leech).is_complete()),
+            "{:?}",
+            sim.status(leech)
+        );
+        // Both tell whoever keeps the metainfo.
+        assert_eq!((sim.node(seed).layers_told(), sim.node(leech).layers_told()), (1, 1));
+    }
+}
+
+#[test]
+fn wrong_content_makes_no_hashes() {
+    let content = Content::versioned(Version::V2, &[5 * PIECE], PIECE);
+    let mut sim = Sim::new(9);
+    let damaged = sim.add(Setup::seed(&content.without_layers()).unchecked().damaged(&[3]));
+    sim.run_for(Span::from_secs(30));
+    assert_eq!(sim.node(damaged).layers_told(), 0);
+    let seed = sim.add(Setup::seed(&content));
+    sim.introduce(damaged, seed);
+    assert!(sim.run_until(Span::from_secs(60), |sim| sim.node(damaged).is_complete()));
+    let received = sim.status(damaged).received.total();
+    assert_eq!(received, PIECE as u64, "only what was wrong is fetched");
+    assert_eq!(sim.node(damaged).layers_told(), 1);
+}
+
+#[test]
 fn peers_of_either_version_alone_are_one_swarm_by_those_who_know_both() {
     let content = content(Version::Hybrid);
     let mut sim = Sim::new(6);

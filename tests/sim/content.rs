@@ -62,10 +62,8 @@ impl Content {
 
     /// A torrent of that version, of files with these lengths.
     pub fn versioned(version: Version, lengths: &[usize], piece_length: usize) -> Self {
-        let file = |(at, &length): (usize, &usize)| NewFile {
-            path: vec![format!("{at:03}").into_bytes()],
-            length: length as u64,
-        };
+        let name = |at| vec![format!("{at:03}").into_bytes()];
+        let file = |(at, &length): (usize, &usize)| NewFile::new(name(at), length as u64);
         let mut creator = Creator::folder(b"test", lengths.iter().enumerate().map(file).collect());
         creator.piece_length = piece_length as u64;
         creator.set_version(version);
@@ -126,6 +124,11 @@ impl Content {
             ..(*self.metainfo).clone()
         };
         self.with(metainfo)
+    }
+
+    /// The same as those have it who know the info dictionary alone: without the hashes of v2's pieces.
+    pub fn without_layers(&self) -> Self {
+        self.with(Metainfo::from_info(self.metainfo.info.clone()).expect("it was read before"))
     }
 
     fn with(&self, metainfo: Metainfo) -> Self {

@@ -265,6 +265,12 @@ impl Node {
             .count()
     }
 
+    /// How often it told that it has come to know the hash of every piece.
+    pub fn layers_told(&self) -> usize {
+        let told = |(_, report): &&(Time, Report)| matches!(report, Report::Layers(_));
+        self.reports.iter().filter(told).count()
+    }
+
     pub(super) fn first_event(&self) -> Event {
         let metainfo = &self.setup.content.metainfo;
         let source = if self.setup.magnet {

@@ -39,10 +39,8 @@ fn all(metainfo: &Metainfo) -> Bytes {
 }
 
 fn creator(name: &str, version: Version) -> Creator {
-    let file = |(path, length): &(&str, usize)| NewFile {
-        path: path.split('/').map(|name| name.as_bytes().to_vec()).collect(),
-        length: *length as u64,
-    };
+    let names = |path: &str| path.split('/').map(|name| name.as_bytes().to_vec()).collect();
+    let file = |(path, length): &(&str, usize)| NewFile::new(names(path), *length as u64);
     let mut creator = match name {
         "mix" => Creator::folder(b"mix", FILES.iter().map(file).collect()),
         _ => Creator::single(b"single.bin", 100_000),

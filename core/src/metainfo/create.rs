@@ -2,7 +2,10 @@
 //!
 //! First the [`Layout`], by which the caller hashes the content piece by piece, then the bytes.
 
+mod file;
 mod tree;
+
+pub use file::NewFile;
 
 use super::{MAX_FILES, MAX_METAINFO, MAX_PATHS};
 use crate::bencode::{DictWriter, Writer};
@@ -18,15 +21,6 @@ const PIECES: u64 = 1024;
 
 /// The longest piece chosen of our own accord, in bytes. Longer ones make a peer wait long for its first whole piece.
 const LONGEST: u64 = 16 * 1024 * 1024;
-
-/// A file to be described.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NewFile {
-    /// The names of its folders and its own, as the file system has them; for a single file its name alone.
-    pub path: Vec<Vec<u8>>,
-    /// Its length in bytes.
-    pub length: u64,
-}
 
 /// What is to be understood by whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +62,8 @@ pub struct Creator {
     pub created_by: Option<String>,
     /// When it is made, in seconds since 1970.
     pub creation_date: Option<i64>,
+    /// Whether pad files have each file of v1 begin at a piece, as those of v2 do (BEP 47).
+    pub pad: bool,
     files: Vec<NewFile>,
     version: Version,
 }
@@ -110,7 +106,7 @@ impl Creator {
     /// A torrent of one file.
     pub fn single(name: &[u8], length: u64) -> Self {
         let path = [name.to_vec()].into();
-        Self::new(name, false, [NewFile { path, length }].into())
+        Self::new(name, false, [NewFile::new(path, length)].into())
     }
 
     /// A torrent of a folder; the files come in the order of the bytes of their paths.
@@ -131,16 +127,16 @@ impl Creator {
             comment: None,
             created_by: None,
             creation_date: None,
+            pad: false,
             files,
             version: Version::V1,
         }
     }
 
-    /// Gives it another name; a single file's is that of the torrent.
-    pub fn rename(&mut self, name: &[u8]) {
-        self.name = name.to_vec();
-        if let (false, [file]) = (self.multi_file, &mut self.files[..]) {
-            file.path = [name.to_vec()].into();
+    /// Gives each file what it says of it: whether it is executable, whether it is hidden (BEP 47).
+    pub fn set_attributes(&mut self, of: impl Fn(&NewFile) -> (bool, bool)) {
+        for file in &mut self.files {
+            (file.executable, file.hidden) = of(file);
         }
     }
 
@@ -190,14 +186,14 @@ impl Creator {
         let layout = Layout::new(total, self.piece_length).map_err(CreateError::Layout)?;
         let gaps = ends.iter().zip(offsets.iter().skip(1).chain([&total]));
         let gaps = gaps.map(|(end, next)| *end..*next).filter(|gap| !gap.is_empty());
-        Ok(layout.with_gaps(gaps, self.version == Version::Hybrid))
+        Ok(layout.with_gaps(gaps, self.version != Version::V2))
     }
 
     /// Where each file begins in the torrent; `None` if the last would end past 2^63 - 1.
     pub fn offsets(&self) -> Option<Vec<u64>> {
         let mut end = 0u64;
         let place = |file: &NewFile| {
-            if self.version != Version::V1 && file.length > 0 {
+            if self.aligns() && file.length > 0 {
                 end = end.checked_next_multiple_of(self.piece_length)?;
             }
             let start = end;
@@ -205,6 +201,11 @@ impl Creator {
             Some(start)
         };
         self.files.iter().map(place).collect()
+    }
+
+    /// Whether files begin at pieces.
+    const fn aligns(&self) -> bool {
+        self.pad || !matches!(self.version, Version::V1)
     }
 
     /// Whether a pad file comes after the last file, as in BEP 52's own example.
@@ -236,6 +237,8 @@ impl Creator {
         let offsets = self.offsets().ok_or(CreateError::Overflow)?;
         let mut out = Vec::with_capacity(hashes.v1.len() * 20 + 100 + 160 * self.files.len());
         Writer::new(&mut out).dict(|info| {
+            let only = self.files.first().filter(|_| v1 && !self.multi_file);
+            only.into_iter().for_each(|file| file.write_attributes(info));
             if v2 {
                 let files = tree::leaves(self, hashes, &offsets);
                 info.entry("file tree").dict(|dict| tree::write(dict, &files, 0));
@@ -244,7 +247,7 @@ impl Creator {
                 info.entry("files")
                     .list(|list| self.write_files(list, &layout, &offsets));
             } else if v1 {
-                info.integer("length", self.files.first().map_or(0, |file| signed(file.length)));
+                info.integer("length", only.map_or(0, |file| signed(file.length)));
             }
             if v2 {
                 info.integer("meta version", 2);
@@ -344,16 +347,6 @@ impl Hashes {
     }
 }
 
-impl NewFile {
-    fn write(&self, list: &mut Writer<'_>) {
-        list.dict(|file| {
-            file.integer("length", signed(self.length));
-            file.entry("path")
-                .list(|path| self.path.iter().for_each(|name| path.bytes(name)));
-        });
-    }
-}
-
 /// A length that [`Creator::layout`] found to fit.
 fn signed(length: u64) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
@@ -392,7 +385,7 @@ mod tests {
 
     fn file(path: &str, length: u64) -> NewFile {
         let path = path.split('/').map(|name| name.as_bytes().to_vec()).collect();
-        NewFile { path, length }
+        NewFile::new(path, length)
     }
 
     #[test]
@@ -520,6 +513,76 @@ mod tests {
             }
             assert_eq!(made(version).0.torrent(&hashes).unwrap(), torrent, "the same again");
         }
+    }
+
+    fn some_hashes(layout: &Layout) -> Hashes {
+        let mut hashes = Hashes::of(layout);
+        hashes.v2.fill([7; HASH]);
+        hashes
+    }
+
+    #[test]
+    fn attributes_and_links_are_read_back_in_every_version() {
+        for version in [Version::V1, Version::V2, Version::Hybrid] {
+            let program = NewFile {
+                executable: true,
+                hidden: true,
+                ..file("bin/.run", 5)
+            };
+            let link = NewFile {
+                symlink: Some(vec![b"bin".to_vec(), b".run".to_vec()]),
+                ..file("start", 0)
+            };
+            let mut creator = Creator::folder(b"d", vec![link, program, file("plain", 3)]);
+            creator.pad = true;
+            creator.set_version(version);
+            let layout = creator.layout().unwrap();
+            let metainfo = Metainfo::parse(&creator.torrent(&some_hashes(&layout)).unwrap().into()).unwrap();
+            assert_eq!(metainfo.layout, layout);
+            let files = metainfo.files.iter().filter(|file| !file.pad);
+            let files: Vec<_> = files
+                .map(|file| {
+                    let target = file.symlink.as_ref().map(|target| target.as_str());
+                    (file.path.as_str(), file.offset, file.executable, file.hidden, target)
+                })
+                .collect();
+            let piece = creator.piece_length;
+            let expected = [
+                ("d/bin/.run", 0, true, true, None),
+                ("d/plain", piece, false, false, None),
+                ("d/start", files[2].1, false, false, Some("bin/.run")),
+            ];
+            assert_eq!(files, expected, "{version:?}");
+        }
+        let mut single = Creator::single(b"run", 5);
+        single.set_attributes(|_| (true, false));
+        for version in [Version::V1, Version::V2, Version::Hybrid] {
+            single.set_version(version);
+            let hashes = some_hashes(&single.layout().unwrap());
+            let metainfo = Metainfo::parse(&single.torrent(&hashes).unwrap().into()).unwrap();
+            assert!(metainfo.files[0].executable && !metainfo.multi_file);
+        }
+    }
+
+    #[test]
+    fn pad_files_of_v1_fill_up_pieces() {
+        let mut creator = Creator::folder(b"d", vec![file("a", 5), file("b", 0), file("c", 40_000)]);
+        (creator.piece_length, creator.pad) = (32_768, true);
+        let layout = creator.layout().unwrap();
+        assert_eq!((layout.pieces(), layout.total(), layout.end()), (3, 40_005, 72_768));
+        let metainfo = Metainfo::parse(&creator.torrent(&Hashes::v1(&[3; 60])).unwrap().into()).unwrap();
+        assert_eq!(metainfo.layout, layout);
+        let files: Vec<_> = metainfo
+            .files
+            .iter()
+            .map(|file| (file.pad, file.offset, file.length))
+            .collect();
+        assert_eq!(
+            files,
+            [(false, 0, 5), (false, 5, 0), (true, 5, 32_763), (false, 32_768, 40_000)]
+        );
+        let piece = layout.piece(0).unwrap();
+        assert_eq!(creator.hashing(&layout, piece, 5), metainfo.hashing(piece));
     }
 
     #[test]

@@ -45,14 +45,15 @@ pub(super) struct Attributes {
 
 /// Reads `length` or `files` of a v1 info dictionary; also says whether the files are in a folder.
 pub(super) fn read(info: &Dict<'_>, name: &[u8]) -> Result<(Vec<File>, bool), MetainfoError> {
-    let [attr, list, length, symlink] = info.fields(["attr", "files", "length", "symlink path"]);
+    let [attr, list, length] = info.fields(["attr", "files", "length"]);
     let mut files = Files::new();
     match (length, list) {
         (Some(_), Some(_)) => Err(MetainfoError::LengthAndFiles),
         (None, None) => Err(MetainfoError::Missing("length")),
         (Some(length), None) => {
             let path = FilePath::new([name]);
-            files.push(path, unsigned(length, "length")?, Attributes::read(attr, symlink))?;
+            // A link of a torrent without a folder would lead to something that is not the torrent's.
+            files.push(path, unsigned(length, "length")?, Attributes::read(attr, None))?;
             Ok((files.done(), false))
         }
         (None, Some(list)) => {

@@ -4,6 +4,9 @@
 //! all of them, an info dictionary none. Invariant: a chunk that is here follows from its file's root. Cost: finding a piece's hash is
 //! O(log files); proving a run of nodes hashes at most a chunk and the roots of all chunks.
 
+#[cfg(feature = "native")]
+mod own;
+
 use super::{File, MetainfoError};
 use crate::bencode::Dict;
 use crate::gather::Gather;
@@ -153,11 +156,7 @@ impl Layers {
 
     /// The first piece whose hash is not here.
     pub(super) fn first_missing(&self) -> Option<u32> {
-        let lacks = |tree: &&Tree| {
-            tree.layer
-                .as_ref()
-                .is_some_and(|layer| layer.chunks.iter().any(Bytes::is_empty))
-        };
+        let lacks = |tree: &&Tree| tree.layer.as_ref().is_some_and(|layer| !layer.is_whole());
         self.trees.iter().find(lacks).map(|tree| tree.first)
     }
 
@@ -165,8 +164,7 @@ impl Layers {
     pub fn entries(&self) -> impl Iterator<Item = (&Hash, Vec<u8>)> {
         self.distinct().filter_map(|tree| {
             let layer = tree.layer.as_ref()?;
-            let whole = layer.chunks.iter().all(|chunk| !chunk.is_empty());
-            whole.then(|| (&tree.root, layer.chunks.concat()))
+            layer.is_whole().then(|| (&tree.root, layer.chunks.concat()))
         })
     }
 
@@ -329,6 +327,10 @@ impl Tree {
 }
 
 impl Layer {
+    fn is_whole(&self) -> bool {
+        !self.chunks.iter().any(Bytes::is_empty)
+    }
+
     fn piece(&self, number: u32) -> Option<Hash> {
         let chunk = self.chunks.get((number / CHUNK) as usize)?;
         let at = (number % CHUNK) as usize * HASH;
@@ -393,7 +395,7 @@ mod tests {
     const PIECE: u32 = 4 * BLOCK;
 
     /// The block hashes of a file of so many blocks.
-    fn blocks(count: u32) -> Vec<Hash> {
+    pub(super) fn blocks(count: u32) -> Vec<Hash> {
         let block = |n: u32| {
             let mut hash = [0xb0; HASH];
             hash[..4].copy_from_slice(&n.to_be_bytes());
@@ -417,7 +419,7 @@ mod tests {
     }
 
     /// A file of so many blocks behind another of one piece, and its layer.
-    fn torrent(count: u32) -> (Layout, Layers, Vec<u8>) {
+    pub(super) fn torrent(count: u32) -> (Layout, Layers, Vec<u8>) {
         let files = [file(0, 3), file(PIECE.into(), count)];
         let layout = Layout::new(u64::from(PIECE) + files[1].length, PIECE.into()).unwrap();
         let layers = Layers::of(&files, &layout);

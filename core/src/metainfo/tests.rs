@@ -77,6 +77,18 @@ fn a_folder_with_attributes() {
 }
 
 #[test]
+fn a_single_file_is_never_a_link() {
+    let metainfo = with("4:attr1:l6:lengthi100e").unwrap();
+    assert!(metainfo.files[0].symlink.is_none());
+    let out = "4:attr1:l6:lengthi100e4:name1:n12:piece lengthi16384e6:pieces20:xxxxxxxxxxxxxxxxxxxx12:symlink pathl4:.ssh2:ide";
+    let metainfo = parse(format!("d4:infod{out}ee")).unwrap();
+    assert!(
+        metainfo.files[0].symlink.is_none(),
+        "it would lead to something that is not the torrent's"
+    );
+}
+
+#[test]
 fn hostile_names_are_made_safe() {
     let entry = |path: &str| format!("d6:lengthi1e4:pathl{path}ee");
     let files = [

@@ -32,7 +32,7 @@ pub(super) fn read(info: &Dict<'_>, name: &[u8], piece_length: u64) -> Result<(V
                 }
                 let folder = multi_file.then_some(name);
                 let place = FilePath::new(folder.into_iter().chain(path.iter().copied()));
-                leaf(&file, place, piece_length, &mut files)?;
+                leaf(&file, place, (piece_length, multi_file), &mut files)?;
                 // BEP 52: a file has nothing beside it under its own name.
                 path.pop();
                 if !matches!(tokens.next(), Some(Token::End)) {
@@ -63,10 +63,15 @@ fn is_single(root: &Dict<'_>, name: &[u8]) -> bool {
     only == name && entries.next().is_none() && entry.dict().is_some_and(|entry| entry.get("").is_some())
 }
 
-fn leaf(dict: &Dict<'_>, path: Option<FilePath>, piece_length: u64, files: &mut Files) -> Result<(), MetainfoError> {
+fn leaf(
+    dict: &Dict<'_>,
+    path: Option<FilePath>,
+    (piece_length, multi_file): (u64, bool),
+    files: &mut Files,
+) -> Result<(), MetainfoError> {
     let file = files.len();
     let [attr, length, root, symlink] = dict.fields(["attr", "length", "pieces root", "symlink path"]);
-    let attributes = Attributes::read(attr, symlink);
+    let attributes = Attributes::read(attr, symlink.filter(|_| multi_file));
     if attributes.pad {
         // The gaps follow from the piece length.
         return Err(MetainfoError::Field("file tree", "without pad files"));

@@ -135,8 +135,9 @@ impl Swarm {
 
     /// Says whether a piece is what it should be, once that can be known.
     pub(super) fn judge(&mut self, cx: &mut Context, finished: Finished, digests: Digests) {
-        let Some(content) = &mut self.content else { return };
         let piece = finished.piece;
+        let hash = digests.v2;
+        let Some(content) = &mut self.content else { return };
         match content.metainfo.is_right(piece, &digests) {
             None => self.wait_for_hash(finished, digests),
             Some(Verdict::Right) => {
@@ -153,6 +154,7 @@ impl Swarm {
                 }
             }
         }
+        self.note_hash(cx, piece, hash);
         self.touch_hungry();
     }
 

@@ -31,6 +31,8 @@ pub(crate) mod limits;
 pub(crate) mod metadata;
 #[cfg_attr(not(feature = "native"), path = "no_native.rs")]
 mod native;
+#[cfg_attr(not(feature = "native"), path = "no_own_layers.rs")]
+mod own_layers;
 pub(crate) mod peer;
 #[cfg(feature = "native")]
 mod pex;

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use super::assembly::{Finished, Source};
+use super::own_layers::OwnHashes;
 use super::peer::Peer;
 use super::reason::Reason;
 use super::{Content, Swarm};
@@ -44,7 +45,7 @@ const MAX_REFUSALS: usize = 4_096;
 #[derive(Debug, Default)]
 pub(crate) struct Proofs {
     /// Runs of piece hashes that are missing.
-    wanted: Vec<HashRange>,
+    pub(super) wanted: Vec<HashRange>,
     /// Where among them the next look begins.
     next: usize,
     asked: Map<HashRange, Link>,
@@ -53,6 +54,8 @@ pub(crate) struct Proofs {
     waiting: Vec<(Finished, Digests)>,
     /// Pieces in storage of which the same is true.
     pub(super) unproven: Map<Piece, Digests>,
+    /// What pieces hash to of which the same is true.
+    pub(super) own: OwnHashes,
     /// Pieces that failed.
     suspects: Map<Piece, Suspect>,
 }
@@ -247,17 +250,24 @@ impl Swarm {
             return false;
         }
         content.proofs.wanted.swap_remove(at);
+        self.layers_grew(cx);
+        true
+    }
+
+    /// Hashes of pieces are here that were not: what waited for them is judged.
+    pub(super) fn layers_grew(&mut self, cx: &mut Context) {
+        self.tell_layers(cx);
+        let Some(content) = &mut self.content else { return };
         let waiting = core::mem::take(&mut content.proofs.waiting);
         for (finished, digests) in waiting {
             self.judge(cx, finished, digests);
         }
-        let Some(content) = &mut self.content else { return true };
+        let Some(content) = &mut self.content else { return };
         let unproven = core::mem::take(&mut content.proofs.unproven);
         for (piece, digests) in unproven.iter() {
             self.judge_stored(cx, *piece, digests.clone());
         }
         self.check_more(cx);
-        true
     }
 
     /// Block hashes of a failed piece came: false if they are wrong.

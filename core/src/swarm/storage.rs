@@ -49,6 +49,7 @@ impl Swarm {
 
     /// Says whether a piece in storage is what it should be, once that can be known.
     pub(super) fn judge_stored(&mut self, cx: &mut Context, piece: Piece, digests: Digests) {
+        let hash = digests.v2;
         let Some(content) = &mut self.content else { return };
         match content.metainfo.is_right(piece, &digests) {
             Some(Verdict::Right) => self.found(cx, piece),
@@ -60,6 +61,7 @@ impl Swarm {
             _ if content.bridge.is_some() => cx.act(Action::Discard(self.torrent, piece)),
             _ => {}
         }
+        self.note_hash(cx, piece, hash);
     }
 
     /// Storage holds a verified piece.

@@ -7,6 +7,7 @@ mod ask;
 mod bar;
 mod check;
 mod completions;
+mod content;
 mod control;
 mod create;
 mod failure;

@@ -21,6 +21,9 @@ pub(super) struct Network {
     peer: Vec<String>,
     #[command(flatten)]
     trackers: Trackers,
+    /// Announce to every tracker of a tier, not only to the first that answers
+    #[arg(long)]
+    announce_to_all: bool,
     #[command(flatten)]
     finders: Finders,
     /// Talk to loopback and private addresses that others name
@@ -57,7 +60,8 @@ impl Network {
     /// What a node is started with.
     pub(super) fn settings(&self, source: Source, folder: Folder) -> Result<Settings, Failure> {
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let trackers = self.trackers();
+        let own = self.announce_to_all.then(|| own_trackers(&source)).flatten();
+        let trackers = self.trackers().or(own);
         let rtc = match self.rtc {
             Some(listener) => listener.address(),
             None => speaks_websocket(&source, trackers.as_deref()).then_some(anywhere),
@@ -94,6 +98,14 @@ impl Network {
             threads: self.threads(),
             source,
         })
+    }
+}
+
+/// The trackers of a .torrent, whose tiers would be tried one tracker at a time (BEP 12); those of a link are all asked as it is.
+fn own_trackers(source: &Source) -> Option<Vec<String>> {
+    match source {
+        Source::Metainfo(metainfo) => Some(metainfo.trackers.concat()),
+        Source::Magnet(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use tombolo_core::event::Source;
 use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::Metainfo;
 
-use super::create::Content;
+use super::content::{Content, Wishes};
 use super::failure::Failure;
 use super::flags::Version;
 use super::input;
@@ -83,7 +83,7 @@ impl Seed {
 
     /// The torrent of content that has none yet, and the folder it is in.
     fn make(&self, path: &Path) -> Result<(Metainfo, PathBuf), Failure> {
-        let mut content = Content::find(path, None)?;
+        let mut content = Content::find(path, &Wishes::default())?;
         content.creator.set_version(self.version.into());
         let bytes = content.torrent(self.network.threads(), self.json)?;
         Ok((Metainfo::parse(&bytes.into())?, content.folder()))

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
-use tombolo_core::event::{Source, Torrent, Transport};
+use tombolo_core::event::{Event, Source, Torrent, Transport};
 use tombolo_core::key::{SwarmKey, unhex};
 use tombolo_core::magnet::Magnet;
 use tombolo_core::metainfo::Metainfo;
@@ -49,13 +49,19 @@ pub(crate) async fn answer(relay: &Arc<Relay>, ends: Ends, request: Request<Inco
             Ok(body) => add(relay, &body).await,
             Err(refusal) => refusal,
         },
+        (Method::POST, ["torrents", hash, "pause"]) if trusted => match body(request).await {
+            Ok(body) => with(relay, hash, |torrent| pause(relay, torrent, body)).await,
+            Err(refusal) => refusal,
+        },
         (Method::POST, ["torrents", hash, "peers"]) if page => match body(request).await {
             Ok(body) => with(relay, hash, |torrent| peers(relay, torrent, body)).await,
             Err(refusal) => refusal,
         },
-        (Method::GET | Method::DELETE, ["torrents", _]) | (Method::POST, ["torrents", _, "peers"]) => unauthorised(),
+        (Method::GET | Method::DELETE, ["torrents", _]) | (Method::POST, ["torrents", _, "peers" | "pause"]) => {
+            unauthorised()
+        }
         (Method::GET | Method::POST, ["torrents"]) => unauthorised(),
-        (_, ["torrents"] | ["torrents", _] | ["torrents", _, "peers"]) => reply::refusal(
+        (_, ["torrents"] | ["torrents", _] | ["torrents", _, "peers" | "pause"]) => reply::refusal(
             StatusCode::METHOD_NOT_ALLOWED,
             "method",
             "this path does not answer that method",
@@ -185,6 +191,14 @@ fn host_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     Some((host.to_owned(), port.parse().ok().filter(|port| *port != 0)?))
+}
+
+async fn pause(relay: &Arc<Relay>, torrent: Torrent, body: Value) -> Reply {
+    let Some(paused) = body.get("paused").and_then(Value::as_bool) else {
+        return bad("bad-request", "say whether it is to be paused");
+    };
+    relay.shards.send(torrent, Event::Pause(torrent, paused));
+    reply::json(StatusCode::OK, &json!({"paused": paused}))
 }
 
 async fn remove(relay: &Arc<Relay>, torrent: Torrent) -> Reply {

@@ -332,7 +332,7 @@ impl Bridge {
 
     /// Keeps a metainfo that came from peers or from a tab.
     pub(crate) fn keep(&self, metainfo: &Metainfo) {
-        if let Err(error) = self.state.keep_metainfo(metainfo.hashes.swarms(), &metainfo.info) {
+        if let Err(error) = self.state.keep_metainfo(metainfo) {
             tracing::error!(info_hash = %metainfo.hashes.swarm(), %error, "a metainfo is not kept");
         }
     }

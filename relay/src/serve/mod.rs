@@ -400,10 +400,10 @@ fn bridging(config: &ServeConfig, listening: &Addresses, finds: bool, access: Ar
 async fn listen_to(relay: Arc<Relay>, mut reports: Reports) {
     while let Some((torrent, report)) = reports.recv().await {
         journal::report(torrent, &report);
-        if let Report::Metadata(metainfo) = report {
+        if let Report::Metadata(metainfo) | Report::Layers(metainfo) = report {
             let bridge = relay.bridge.clone();
-            // It is written in its own time; nothing waits for it.
-            tokio::task::spawn_blocking(move || bridge.keep(&metainfo));
+            // One after the other, so that the newer one stays. Only further reports wait for it.
+            let _ = tokio::task::spawn_blocking(move || bridge.keep(&metainfo)).await;
         }
     }
 }

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tombolo_core::bencode::{DictWriter, Writer};
 use tombolo_core::key::{SwarmKey, hex, unhex};
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::tracker::passkey::Passkeys;
@@ -69,13 +69,23 @@ impl State {
         is_it.then_some(metainfo)
     }
 
-    /// Keeps a metainfo: only its info dictionary, which the info-hash vouches for.
+    /// Keeps of a metainfo what its info-hash vouches for: the info dictionary, and the piece layers that are here.
     ///
     /// # Errors
     /// As writing a file may fail.
-    pub(crate) fn keep_metainfo(&self, hashes: impl Iterator<Item = SwarmKey>, info: &Bytes) -> io::Result<()> {
-        let torrent = [b"d4:info", &info[..], b"e"].concat();
-        for swarm in hashes {
+    pub(crate) fn keep_metainfo(&self, metainfo: &Metainfo) -> io::Result<()> {
+        let mut torrent = Vec::new();
+        Writer::new(&mut torrent).dict(|dict| {
+            dict.entry("info").raw(&metainfo.info);
+            if !metainfo.layers.is_empty() {
+                let layers = |dict: &mut DictWriter<'_>| {
+                    let entries = metainfo.layers.entries();
+                    entries.for_each(|(root, layer)| dict.entry(root).bytes(&layer));
+                };
+                dict.entry("piece layers").dict(layers);
+            }
+        });
+        for swarm in metainfo.hashes.swarms() {
             self.write(&metainfo_name(swarm), &torrent, 0o644)?;
         }
         Ok(())
@@ -159,7 +169,9 @@ fn read(path: &Path) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use std::os::unix::fs::PermissionsExt as _;
+    use tombolo_core::metainfo::create::{Creator, Hashes, Version};
 
     #[test]
     fn what_is_kept_is_there_after_a_restart() {
@@ -191,13 +203,38 @@ mod tests {
             ]
             .concat(),
         );
-        let hashes = Metainfo::from_info(info.clone()).unwrap().hashes;
-        let other = SwarmKey([9; 20]);
-        state.keep_metainfo(hashes.swarms().chain([other]), &info).unwrap();
+        let metainfo = Metainfo::from_info(info.clone()).unwrap();
+        let (hashes, other) = (metainfo.hashes, SwarmKey([9; 20]));
+        state.keep_metainfo(&metainfo).unwrap();
         assert_eq!(state.metainfo(hashes.swarm()).unwrap().info, info);
+        let name = |swarm| folder.path().join(metainfo_name(swarm));
+        fs::copy(name(hashes.swarm()), name(other)).unwrap();
         assert_eq!(state.metainfo(other), None);
         state.forget(hashes.swarm());
         assert_eq!(state.metainfo(hashes.swarm()), None);
+    }
+
+    #[test]
+    fn piece_layers_are_kept_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        let mut creator = Creator::single(b"a", 100_000);
+        creator.set_version(Version::V2);
+        let layout = creator.layout().unwrap();
+        let mut hashes = Hashes::of(&layout);
+        for piece in layout.iter() {
+            let digests = creator
+                .hashing(&layout, piece, 100_000)
+                .digest(&Bytes::from(vec![7; 16_384]).into());
+            hashes.set(piece, &digests);
+        }
+        let whole = Metainfo::parse(&creator.torrent(&hashes).unwrap().into()).unwrap();
+        let bare = Metainfo::from_info(whole.info.clone()).unwrap();
+        let swarm = whole.hashes.swarm();
+        for metainfo in [bare, whole] {
+            state.keep_metainfo(&metainfo).unwrap();
+            assert_eq!(state.metainfo(swarm).unwrap().layers, metainfo.layers);
+        }
     }
 
     #[test]

@@ -5,18 +5,20 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use bytes::Bytes;
 use tombolo_core::bits::Bits;
-use tombolo_core::digest::{Digests, Hasher, Hashing};
+use tombolo_core::digest::{Digests, Hashing};
 use tombolo_core::layout::{Layout, Piece, Range};
 use tombolo_core::slices::Slices;
 
 use super::handles::Handles;
-use super::io::{hash_file, read_into, write_all};
+use super::io::{read_into, write_all};
 use super::restore::Found;
 use super::root::{Access, Root};
+use crate::hash;
 
 /// The cached pieces of one torrent.
 pub(super) struct Cache {
@@ -76,12 +78,11 @@ impl Cache {
         Ok(data.into())
     }
 
-    /// The digests of a piece; an error when it is not there in full.
-    pub(super) fn check(&self, piece: Piece, hashing: Hashing) -> io::Result<Digests> {
-        let mut hasher = Hasher::new(hashing);
-        let length = self.layout.piece_length(piece) as usize;
-        hash_file(&*self.file(piece)?, &mut hasher, 0, length)?;
-        Ok(hasher.finish())
+    /// The digests of a few pieces; an error for one that is not there in full.
+    pub(super) fn check(&self, pieces: &[(Piece, Hashing)]) -> Vec<io::Result<Digests>> {
+        hash::of_each(pieces, &self.layout, |piece, at, part| {
+            self.file(piece)?.read_exact_at(part, at as u64)
+        })
     }
 
     /// Forgets a piece.

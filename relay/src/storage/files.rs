@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -15,19 +15,20 @@ use bytes::Bytes;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 use tombolo_core::bits::Bits;
-use tombolo_core::digest::{Digests, Hasher, Hashing};
+use tombolo_core::digest::{Digests, Hashing};
 use tombolo_core::layout::{Piece, Range};
 use tombolo_core::slices::Slices;
 
 use super::content::Content;
 use super::handles::Handles;
-use super::io::{hash_file, hash_zeros, read_into, write_all};
+use super::io::{read_into, write_all};
 use super::moving::Roots;
 use super::plan::{Entry, Kind, Span};
 use super::restore::{self, Found};
 use super::resume::Resume;
 use super::root::{Access, STATE, Stat};
 use super::{Folder, lock, read, write};
+use crate::hash;
 
 /// How often the record of verified pieces is written while pieces come in. More often costs time on torrents of many files; less often
 /// means more hashing after a kill.
@@ -165,25 +166,33 @@ impl Files {
         Ok(data.into())
     }
 
-    /// The digests of what is there of a piece; an error when it is not there in full.
-    pub(super) fn check(&self, piece: Piece, hashing: Hashing) -> io::Result<Digests> {
-        let mut hasher = Hasher::new(hashing);
+    /// The digests of what is there of a few pieces; an error for one that is not there in full.
+    pub(super) fn check(&self, pieces: &[(Piece, Hashing)]) -> Vec<io::Result<Digests>> {
         let places = read(&self.places);
-        let mut end = 0;
-        for span in self.content.spans(piece) {
-            hash_zeros(&mut hasher, span.at - end);
-            end = span.at + span.length;
-            match self.place(&places, span, false)? {
-                Some((file, offset)) => hash_file(&file, &mut hasher, offset, span.length)?,
-                None => hash_zeros(&mut hasher, span.length),
+        let layout = &self.content.layout;
+        let mut checked = hash::of_each(pieces, layout, |piece, at, part| {
+            let start = layout.offset(piece) + at as u64;
+            let mut end = 0;
+            for span in self.content.plan.spans(start, part.len() as u64) {
+                part[end..span.at].fill(0);
+                end = span.at + span.length;
+                match self.place(&places, span, false)? {
+                    Some((file, offset)) => file.read_exact_at(&mut part[span.at..end], offset)?,
+                    None => part[span.at..end].fill(0),
+                }
+            }
+            part[end..].fill(0);
+            Ok(())
+        });
+        for (&(piece, _), checked) in pieces.iter().zip(&mut checked) {
+            let is_right = checked
+                .as_ref()
+                .is_ok_and(|digests| self.content.matches(piece, digests));
+            if is_right && let Err(error) = self.hold(piece, &places, false) {
+                *checked = Err(error);
             }
         }
-        hash_zeros(&mut hasher, self.content.layout.piece_length(piece) as usize - end);
-        let digests = hasher.finish();
-        if self.content.matches(piece, &digests) {
-            self.hold(piece, &places, false)?;
-        }
-        Ok(digests)
+        checked
     }
 
     /// Takes over another selection. What was kept of a file nobody wanted is moved into the file when somebody does.

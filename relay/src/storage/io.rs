@@ -2,18 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
 
 use rustix::io::{Errno, pread, pwritev};
-use tombolo_core::digest::Hasher;
 use tombolo_core::event::StorageError;
 use tombolo_core::slices::Slices;
 
 /// How many slices one system call takes: Linux and the BSDs allow 1024.
 const SLICES: usize = 256;
-
-/// How much is read at once to be hashed: fits in a core's second-level cache.
-const CHUNK: usize = 256 * 1024;
 
 /// Writes all of `data` from `offset` on.
 pub(super) fn write_all(file: &File, data: &Slices, mut offset: u64) -> io::Result<()> {
@@ -49,32 +44,6 @@ pub(super) fn read_into(file: &File, data: &mut Vec<u8>, offset: u64, length: us
     Ok(())
 }
 
-/// Hashes the `length` bytes from `offset` on.
-pub(super) fn hash_file(file: &File, hasher: &mut Hasher, mut offset: u64, length: usize) -> io::Result<()> {
-    thread_local! {
-        static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; CHUNK]);
-    }
-    BUFFER.with_borrow_mut(|buffer| {
-        let mut left = length;
-        while left > 0 {
-            let part = &mut buffer[..left.min(CHUNK)];
-            file.read_exact_at(part, offset)?;
-            hasher.update(part);
-            left -= part.len();
-            offset += part.len() as u64;
-        }
-        Ok(())
-    })
-}
-
-/// Hashes `length` zeros.
-pub(super) fn hash_zeros(hasher: &mut Hasher, length: usize) {
-    let zeros = [0; 4096];
-    for at in (0..length).step_by(zeros.len()) {
-        hasher.update(&zeros[..zeros.len().min(length - at)]);
-    }
-}
-
 /// What the core is told of a failure.
 pub(super) fn storage_error(error: &io::Error) -> StorageError {
     match error.kind() {
@@ -87,7 +56,6 @@ pub(super) fn storage_error(error: &io::Error) -> StorageError {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use tombolo_core::digest::Hashing;
 
     #[test]
     fn many_slices_are_written_in_order() {
@@ -115,23 +83,6 @@ mod tests {
         read_into(&file, &mut read, 2, 3).unwrap();
         read_into(&file, &mut read, 0, 1).unwrap();
         assert_eq!(read, b"2340");
-    }
-
-    #[test]
-    fn every_way_of_hashing_agrees() {
-        let data = vec![0; CHUNK + 4_097];
-        let file = tempfile::tempfile().unwrap();
-        let slices = Slices::from(Bytes::from(data.clone()));
-        write_all(&file, &slices, 0).unwrap();
-        let hashing = Hashing {
-            v1: Some(0),
-            v2: Some(5),
-        };
-        let (mut read, mut zeros) = (Hasher::new(hashing), Hasher::new(hashing));
-        hash_file(&file, &mut read, 0, data.len()).unwrap();
-        hash_zeros(&mut zeros, data.len());
-        assert_eq!(read.finish(), hashing.digest(&slices));
-        assert_eq!(zeros.finish(), hashing.digest(&slices));
     }
 
     #[test]

@@ -68,12 +68,12 @@ impl Store {
         }
     }
 
-    /// The digests of a piece; an error when it is not there in full.
-    pub(super) fn check(&self, piece: Piece, hashing: Hashing) -> io::Result<Digests> {
+    /// The digests of a few pieces; an error for one that is not there in full.
+    pub(super) fn check(&self, pieces: &[(Piece, Hashing)]) -> Vec<io::Result<Digests>> {
         match self {
-            Self::Files(files) => files.check(piece, hashing),
-            Self::Cache(cache) => cache.check(piece, hashing),
-            Self::Broken(error) => Err(again(error)),
+            Self::Files(files) => files.check(pieces),
+            Self::Cache(cache) => cache.check(pieces),
+            Self::Broken(error) => pieces.iter().map(|_| Err(again(error))).collect(),
         }
     }
 

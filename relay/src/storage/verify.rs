@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use tombolo_core::metainfo::Metainfo;
 
@@ -13,6 +13,7 @@ use super::files::Files;
 use super::lock;
 use super::plan::Kind;
 use super::root::Root;
+use crate::hash;
 
 /// What a folder holds of a torrent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,16 +61,22 @@ pub fn verify(dir: &Path, metainfo: &Metainfo, threads: usize, checked: impl Fn(
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, pieces) {
             scope.spawn(|| {
-                while let Some(piece) = content.layout.piece(next.fetch_add(1, Ordering::Relaxed)) {
-                    let digests = files.check(piece, metainfo.hashing(piece));
-                    let mut verdict = lock(&verdict);
-                    match digests {
-                        Ok(digests) if content.matches(piece, &digests) => verdict.good += 1,
-                        Ok(_) => verdict.bad.push(piece.number()),
-                        Err(_) => verdict.missing += 1,
+                loop {
+                    let some = hash::take(&next, &content.layout);
+                    let some: Vec<_> = some.into_iter().map(|piece| (piece, metainfo.hashing(piece))).collect();
+                    if some.is_empty() {
+                        break;
                     }
-                    drop(verdict);
-                    checked();
+                    for (&(piece, _), digests) in some.iter().zip(files.check(&some)) {
+                        let mut verdict = lock(&verdict);
+                        match digests {
+                            Ok(digests) if content.matches(piece, &digests) => verdict.good += 1,
+                            Ok(_) => verdict.bad.push(piece.number()),
+                            Err(_) => verdict.missing += 1,
+                        }
+                        drop(verdict);
+                        checked();
+                    }
                 }
             });
         }

@@ -15,6 +15,7 @@ use super::io::storage_error;
 use super::queue::Turn;
 use super::store::Store;
 use super::{Shared, lock, not_open};
+use crate::hash;
 
 /// Names a piece of all torrents.
 pub(super) type Key = (Torrent, Piece);
@@ -56,7 +57,9 @@ impl Work {
             Self::Hash(_, data, _) | Self::Piece(_, _, Task::Store(_, data)) => data.len(),
             Self::Piece(_, _, Task::Load(_, range)) => range.length as usize,
             Self::Piece(_, _, Task::Discard) => 4096,
-            Self::Open(..) | Self::Select(..) | Self::Piece(_, _, Task::Check(..)) => BATCH,
+            // So many are hashed together.
+            Self::Piece(_, _, Task::Check(..)) => BATCH / hash::LANES,
+            Self::Open(..) | Self::Select(..) => BATCH,
         }
     }
 }
@@ -66,12 +69,60 @@ pub(super) fn work(shared: &Shared, deliver: &impl Fn(Event)) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     let mut turns = Vec::with_capacity(MAX_BATCH);
     while let Some(again) = take(shared, &mut turns, &mut batch) {
-        for (turn, work) in batch.drain(..) {
+        let mut batch = batch.drain(..).peekable();
+        while let Some((turn, work)) = batch.next() {
+            if let Some(mut checks) = Checks::begin(&work) {
+                turns.push(turn);
+                while let Some((turn, _)) = batch.next_if(|(_, work)| checks.take(work)) {
+                    turns.push(turn);
+                }
+                checks.run(deliver);
+                continue;
+            }
             match perform(shared, deliver, work, again) {
                 None => turns.push(turn),
                 Some(work) => wait(shared, deliver, turn, work),
             }
         }
+    }
+}
+
+/// Pieces of one torrent that are checked together: hashing two takes little longer than one.
+struct Checks {
+    store: Arc<Store>,
+    jobs: Vec<Job>,
+    pieces: Vec<(Piece, Hashing)>,
+}
+
+impl Checks {
+    /// The first one, if that is what the work is.
+    fn begin(work: &Work) -> Option<Self> {
+        match work {
+            Work::Piece(Some(store), piece, Task::Check(job, hashing)) => Some(Self {
+                store: Arc::clone(store),
+                jobs: vec![*job],
+                pieces: vec![(*piece, *hashing)],
+            }),
+            _ => None,
+        }
+    }
+
+    /// Adds another one, if that is what the work is.
+    fn take(&mut self, work: &Work) -> bool {
+        match work {
+            Work::Piece(Some(store), piece, Task::Check(job, hashing)) if Arc::ptr_eq(store, &self.store) => {
+                self.jobs.push(*job);
+                self.pieces.push((*piece, *hashing));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn run(self, deliver: &impl Fn(Event)) {
+        let found = self.store.check(&self.pieces);
+        let events = self.jobs.into_iter().zip(found);
+        events.for_each(|(job, digests)| deliver(Event::Checked(job, digests.ok())));
     }
 }
 
@@ -164,11 +215,8 @@ fn open(shared: &Shared, torrent: Torrent, metainfo: &Metainfo) -> Event {
 
 fn piece_task(store: Option<&Store>, piece: Piece, task: Task) -> Option<Event> {
     match task {
-        Task::Check(job, hashing) => {
-            let digests = store.and_then(|store| store.check(piece, hashing).ok());
-            Some(Event::Checked(job, digests))
-        }
-        // With a store, it was done before.
+        // With a store, these were done before.
+        Task::Check(job, _) => Some(Event::Checked(job, None)),
         Task::Store(job, _) => Some(Event::Stored(job, Err(not_open()))),
         Task::Load(job, range) => {
             let loaded = store.map_or_else(

@@ -37,6 +37,28 @@ fn a_torrent_is_added_once() {
 }
 
 #[test]
+fn a_torrent_is_paused_and_goes_on() {
+    let (relay, sample) = (Relay::start(&[]), Sample::new(100_000, 1));
+    let torrent = json!({"torrent": STANDARD.encode(sample.torrent())});
+    assert_eq!(relay.json("POST /api/torrents", &torrent).0, 201);
+    let path = format!("/api/torrents/{}", sample.swarm());
+    let pause = format!("POST {path}/pause");
+    for (paused, expected) in [(true, "paused"), (false, "bridging")] {
+        let answer = json!({"paused": paused});
+        assert_eq!(relay.json(&pause, &answer), (200, answer));
+        crate::relay::eventually(expected, || {
+            let shown = relay.json(&format!("GET {path}"), &Value::Null).1;
+            (shown["state"] == expected).then_some(())
+        });
+    }
+    assert_eq!(code(relay.ask(&pause, &[], "{}")), (400, "bad-request".into()));
+    assert_eq!(
+        code(relay.ask(&format!("PUT {path}/pause"), &[], "")),
+        (405, "method".into())
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_by_name() {
     let relay = Relay::start(&[]);
     for (body, expected) in [

@@ -1,8 +1,8 @@
 // The native clients that ours is tried with, each behind the same few words.
 //
 // `start(t, {role, torrent | magnet, dir, transport, encrypted, peers, trackers})` starts one that seeds or fetches one torrent in `dir`, and returns
-// `{address, done(), connect?(address)}` when it can be dialled; `done()` waits until it has everything. What a client cannot do is said
-// beside it: `transports`, `encrypts`, `versions`, `dials` (by itself, whom it is told of, on loopback), `fetchesLinks` (false: not so that it could be shown).
+// `{address, pid, done(), connect?(address)}` when it can be dialled; `done()` waits until it has everything (it takes options of `until`). What a
+// client cannot do is said beside it: `transports`, `encrypts`, `versions`, `dials` (by itself, whom it is told of, on loopback), `fetchesLinks` (false: not so that it could be shown).
 
 import { join } from 'node:path';
 import { libtorrent } from '../../browser/lib/libtorrent.mjs';
@@ -18,11 +18,12 @@ export async function ours(t, { role, torrent, magnet, dir, transport = 'tcp', e
   const started = await peer(t, { role, torrent: magnet ?? torrent, dir, transport, args });
   return {
     address: started.address,
+    pid: started.process.pid,
     connect: (address) => {
       const [host, port] = address.split(':');
       started.process.send({ connect: [host, Number(port)] });
     },
-    done: () => started.process.event('finished', ({ finished }) => finished),
+    done: (options) => started.process.event('finished', ({ finished }) => finished, options),
   };
 }
 
@@ -39,11 +40,12 @@ export const CLIENTS = [
       const started = await libtorrent(t, { torrent, magnet, dir, transport, encryption: encrypted, trackers, listen });
       return {
         address: started.address,
+        pid: started.process.pid,
         connect: (address) => {
           const [host, port] = address.split(':');
           started.process.send({ connect: [host, Number(port)] });
         },
-        done: () => started.process.event('finished', ({ finished }) => finished),
+        done: (options) => started.process.event('finished', ({ finished }) => finished, options),
       };
     },
   },
@@ -59,7 +61,7 @@ export const CLIENTS = [
       await daemon.add(magnet ?? torrent, dir);
       for (const url of trackers) await daemon.remote('--torrent', '1', '--tracker-add', url);
       const done = () => until('transmission to complete', async () => (await daemon.percent()) === 100, { describe: () => daemon.state() });
-      return { address: daemon.address, done };
+      return { address: daemon.address, pid: daemon.process.pid, done };
     },
   },
   {
@@ -85,11 +87,11 @@ export const CLIENTS = [
       ]);
       const status = () => ask(rpc, 'aria2.tellActive').catch(() => []);
       // After a link's metadata it goes on under another number, so all that is active is looked at.
-      const done = () => until('aria2 to complete', async () => alive(process) && (await status()).some(({ seeder }) => seeder === 'true'),
-        { describe: async () => [await status(), process.tail()] });
+      const done = (options) => until('aria2 to complete', async () => alive(process) && (await status()).some(({ seeder }) => seeder === 'true'),
+        { ...options, describe: async () => [await status(), process.tail()] });
       await until('aria2 to start', async () => (await status()).length > 0, { describe: () => process.tail() });
       if (role === 'seeder') await done();
-      return { address: `127.0.0.1:${port}`, done };
+      return { address: `127.0.0.1:${port}`, pid: process.pid, done };
     },
   },
   {
@@ -112,10 +114,11 @@ export const CLIENTS = [
         ...(peers.length > 0 ? ['--initial-peers', peers.join(',')] : []), magnet ?? torrent,
       ], { name: 'rqbit', env: { HOME: home, XDG_CACHE_HOME: home, XDG_DATA_HOME: join(home, 'data') } });
       const stats = () => fetch(`http://127.0.0.1:${http}/torrents/0/stats/v1`).then((response) => response.json(), () => ({}));
-      const done = () => until('rqbit to complete', async () => alive(process) && (await stats()).finished, { describe: async () => [await stats(), process.tail()] });
+      const done = (options) => until('rqbit to complete', async () => alive(process) && (await stats()).finished,
+        { ...options, describe: async () => [await stats(), process.tail()] });
       if (role === 'seeder') await done();
       else if (torrent) await until('rqbit to start', async () => (await stats()).state === 'live', { describe: () => process.tail() });
-      return { address: `127.0.0.1:${port}`, done };
+      return { address: `127.0.0.1:${port}`, pid: process.pid, done };
     },
   },
 ];

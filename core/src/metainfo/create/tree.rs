@@ -48,10 +48,12 @@ pub(super) fn write(dict: &mut DictWriter<'_>, files: &[Leaf<'_>], depth: usize)
         match group {
             [leaf] if leaf.file.path.len() <= depth + 1 => entry.dict(|entry| {
                 entry.entry("").dict(|file| {
+                    leaf.file.write_attributes(file);
                     file.integer("length", signed(leaf.file.length));
                     if let Some(root) = &leaf.root {
                         file.bytes("pieces root", root);
                     }
+                    leaf.file.write_target(file);
                 });
             }),
             _ => entry.dict(|folder| write(folder, group, depth + 1)),

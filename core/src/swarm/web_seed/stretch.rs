@@ -139,10 +139,8 @@ mod tests {
     const PIECE: u64 = 2 * BLOCK as u64;
 
     fn metainfo(version: Version, files: &[(&[u8], u64)]) -> Metainfo {
-        let file = |&(name, length): &(&[u8], u64)| NewFile {
-            path: name.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect(),
-            length,
-        };
+        let names = |name: &[u8]| name.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
+        let file = |&(name, length): &(&[u8], u64)| NewFile::new(names(name), length);
         let mut creator = Creator::folder("fo ü".as_bytes(), files.iter().map(file).collect());
         creator.piece_length = PIECE;
         creator.set_version(version);

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 
+use tombolo_core::digest::Digests;
+
 use super::*;
 
 /// Files with odd sizes, empty ones at every place, a pad, several in one piece.
@@ -23,6 +25,11 @@ fn odd() -> Sample {
     )
 }
 
+/// The digests of a piece that is there.
+fn check(files: &Files, piece: Piece) -> Digests {
+    files.check(&[(piece, SHA1)]).remove(0).unwrap()
+}
+
 #[test]
 fn every_file_is_final_when_the_last_piece_is_stored() {
     let (dir, sample) = (tempfile::tempdir().unwrap(), odd());
@@ -34,10 +41,7 @@ fn every_file_is_final_when_the_last_piece_is_stored() {
     assert_ne!(mode("t/sub/two!"), 0);
     assert_eq!(mode("t/sub/one"), 0);
     for piece in sample.content.layout.iter() {
-        assert_eq!(
-            files.check(piece, SHA1).unwrap().v1,
-            Some(digest(&sample.data(piece).to_vec()))
-        );
+        assert_eq!(check(&files, piece).v1, Some(digest(&sample.data(piece).to_vec())));
         let length = sample.content.layout.piece_length(piece);
         let range = sample.content.layout.range(piece.number(), 1, length - 1).unwrap();
         assert_eq!(&files.load(range).unwrap()[..], &sample.data(piece).to_vec()[1..]);
@@ -79,7 +83,7 @@ fn what_has_not_changed_is_held_and_the_rest_is_checked() {
     file.write_all_at(b"x", 39_999).unwrap();
     let (files, found) = sample.open(dir.path(), &[]);
     assert_eq!((numbers(&found.held), numbers(&found.check)), (vec![0, 4], vec![3]));
-    let digest = files.check(sample.piece(3), SHA1).unwrap();
+    let digest = check(&files, sample.piece(3));
     assert!(!sample.content.matches(sample.piece(3), &digest));
 }
 
@@ -94,7 +98,7 @@ fn pieces_stored_before_a_kill_are_checked_and_nothing_else() {
     assert_eq!(numbers(&found.check), [0, 1, 2], "and 0, whose files are there");
     for piece in [1, 2] {
         let piece = sample.piece(piece);
-        assert!(sample.content.matches(piece, &files.check(piece, SHA1).unwrap()));
+        assert!(sample.content.matches(piece, &check(&files, piece)));
     }
     sample.store(&files, [0, 3, 4]);
     sample.assert_whole(dir.path());
@@ -123,7 +127,7 @@ fn whole_content_is_found_without_a_record() {
         .content
         .layout
         .iter()
-        .for_each(|piece| drop(read_only.0.check(piece, SHA1)));
+        .for_each(|piece| drop(read_only.0.check(&[(piece, SHA1)])));
     assert!(
         read_only
             .0
@@ -136,7 +140,7 @@ fn whole_content_is_found_without_a_record() {
     let (files, found) = sample.open(dir.path(), &[]);
     assert!(found.check.is_full());
     for piece in sample.content.layout.iter() {
-        assert!(sample.content.matches(piece, &files.check(piece, SHA1).unwrap()));
+        assert!(sample.content.matches(piece, &check(&files, piece)));
     }
     sample.assert_whole(dir.path());
 }
@@ -158,7 +162,7 @@ fn a_sparse_file_of_zeros_may_be_whole() {
         .unwrap();
     let (files, found) = Files::open(&Folder::writable(dir.path().into()), content.clone(), "aa".into(), &[]).unwrap();
     assert!(found.check.is_full());
-    assert!(content.matches(sample.piece(3), &files.check(sample.piece(3), SHA1).unwrap()));
+    assert!(content.matches(sample.piece(3), &check(&files, sample.piece(3))));
 }
 
 #[test]
