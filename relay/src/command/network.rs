@@ -1,16 +1,18 @@
 //! The flags by which `get` and `seed` find peers.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Args;
 use tombolo_core::event::Source;
 
 use super::failure::Failure;
 use super::flags::{Finders, Threads, Trackers, Traffic};
+use super::limits::Limits;
 use super::listener::Listener;
 use super::node::Settings;
-use crate::limits::Limits;
-use crate::outside::is_local;
+use crate::finding;
+use crate::outside::{Policy, is_local, stand_in};
+use crate::proxy::Way;
 use crate::storage::Folder;
 
 /// How peers are found and reached.
@@ -49,46 +51,50 @@ impl Network {
         self.threads.count()
     }
 
-    /// Whether it was said where native peers are taken.
-    pub(super) const fn listens(&self) -> bool {
-        self.listen.is_some()
-    }
-
     /// What a node is started with.
-    pub(super) fn settings(&self, source: Source, folder: Folder) -> Result<Settings, Failure> {
-        let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    pub(super) fn settings(&self, source: Source, folder: Folder, limits: &Limits) -> Result<Settings, Failure> {
+        let limits = limits.read(self.traffic.rates)?;
+        let way = &limits.way;
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let anywhere = SocketAddr::new(way.own_addresses().first().copied().unwrap_or(any), 0);
         let trackers = self.trackers();
         let rtc = match self.rtc {
             Some(listener) => listener.address(),
             None => speaks_websocket(&source, trackers.as_deref()).then_some(anywhere),
         };
+        // Whoever hides behind a proxy does not open a door beside it.
+        let open = (!way.has_proxy()).then_some(anywhere);
         let mut peers = Vec::new();
         for peer in &self.peer {
-            peers.extend(resolve(peer)?);
+            peers.extend(
+                resolve(way, peer, true).map_err(|why| Failure::refused("bad-peer", format!("{peer}: {why}")))?,
+            );
         }
         // Whoever names a peer of a local network wants to talk to that network.
-        let allow_local = self.allow_local || peers.iter().any(|peer: &SocketAddr| is_local(peer.ip()));
+        let is_there = |peer: &SocketAddr| is_local(peer.ip()) && !way.is_stand_in(*peer);
+        let allow_local = self.allow_local || peers.iter().any(is_there);
         if let Source::Magnet(magnet) = &source {
-            let named = magnet.peers.iter().filter_map(|peer| resolve(&peer.to_string()).ok());
-            peers.extend(named.flatten());
+            let named = magnet.peers.iter().map(ToString::to_string);
+            peers.extend(named.filter_map(|peer| resolve(way, &peer, allow_local).ok()).flatten());
         }
         let state = folder.writable.then(|| folder.dir.join(".tombolo").join("dht"));
+        let finding = self.finders.settings(allow_local, state);
         Ok(Settings {
-            finding: self.finders.settings(allow_local, state),
+            finding: if way.has_proxy() {
+                finding::Settings::default()
+            } else {
+                finding
+            },
             peers,
             folder,
             tcp: true,
-            utp: true,
+            utp: !way.has_proxy(),
             encryption: self.traffic.encryption.into(),
-            listen: self.listen.map_or(Some(anywhere), Listener::address),
-            rtc,
+            listen: self.listen.map_or(open, Listener::address),
+            rtc: rtc.filter(|_| !way.has_proxy()),
             trackers,
             allow_local,
-            limits: Limits {
-                up: self.traffic.limits().0,
-                down: self.traffic.limits().1,
-                ..Limits::default()
-            },
+            limits,
             unlimited: false,
             super_seed: false,
             threads: self.threads(),
@@ -107,11 +113,19 @@ fn speaks_websocket(source: &Source, trackers: Option<&[String]>) -> bool {
     }
 }
 
-/// The addresses of `HOST:PORT`.
-fn resolve(peer: &str) -> Result<Vec<SocketAddr>, Failure> {
+/// The addresses of `HOST:PORT`, or what stands for it where a proxy is to resolve it.
+fn resolve(way: &Way, peer: &str, allow_local: bool) -> Result<Vec<SocketAddr>, String> {
     use std::net::ToSocketAddrs;
-    match peer.to_socket_addrs() {
-        Ok(addresses) => Ok(addresses.collect()),
-        Err(error) => Err(Failure::refused("bad-peer", format!("{peer}: {error}"))),
+    if !way.has_proxy() {
+        let found = peer.to_socket_addrs().map_err(|error| error.to_string())?;
+        return Ok(found.collect());
     }
+    let (host, port) = peer.rsplit_once(':').ok_or("it has no port")?;
+    let port = port.parse().map_err(|_| "it has no port")?;
+    let policy = Policy {
+        allow_local,
+        way: way.clone(),
+        ..Policy::default()
+    };
+    stand_in(&policy, host, port).map(|address| vec![address])
 }

@@ -390,7 +390,11 @@ fn bridging(config: &ServeConfig, listening: &Addresses, finds: bool, access: Ar
         policy: config.bridge,
         allowed: allowed.into_iter().chain(config.allow.iter().copied()).collect(),
         access,
-        allow_local: config.allow_local,
+        outside: outside::Policy {
+            allow_local: config.allow_local,
+            way: config.session.way.clone(),
+            ..outside::Policy::default()
+        },
         finds,
         own: listening.http.iter().chain(&listening.udp).copied().collect(),
     }

@@ -46,7 +46,8 @@ type Reached = (Native, Greeting, Option<Ciphers>);
 impl Driver {
     /// Reaches a peer and tells the session. A hole is punched over uTP alone, as the peer does the same (BEP 55).
     pub(super) fn dial(self: &Rc<Self>, dial: Dial, torrent: Torrent, (address, punch): (SocketAddr, bool)) {
-        let allowed = self.config().allow_local || !crate::outside::is_local(address.ip());
+        let named = self.config().outside.way.is_stand_in(address);
+        let allowed = named || self.config().allow_local || !crate::outside::is_local(address.ip());
         let driver = self.clone();
         tokio::task::spawn_local(async move {
             let reached = async {

@@ -3,6 +3,8 @@
 //! Invariants: with a proxy nothing is connected to but the proxy, and names are resolved by it; with addresses of our own named, a
 //! connection is made from one of its family or not at all. Not one byte is read past the proxy's answer.
 
+mod stand_in;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,19 +17,22 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use url::Url;
 
+use stand_in::StandIns;
+
 /// The longest answer of an HTTP proxy, in bytes.
 const LONGEST: usize = 8 * 1024;
 
 /// The way out. Cheap to clone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Way {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Inner {
     proxy: Option<Proxy>,
     from: Vec<IpAddr>,
+    stand_ins: StandIns,
 }
 
 /// A proxy.
@@ -75,13 +80,32 @@ impl Way {
     /// A way through this proxy, from these addresses of ours; any where none is named.
     pub fn new(proxy: Option<Proxy>, from: Vec<IpAddr>) -> Self {
         Self {
-            inner: Arc::new(Inner { proxy, from }),
+            inner: Arc::new(Inner {
+                proxy,
+                from,
+                stand_ins: StandIns::default(),
+            }),
         }
     }
 
     /// Whether there is a proxy.
     pub fn has_proxy(&self) -> bool {
         self.inner.proxy.is_some()
+    }
+
+    /// Our addresses that connections are made from; any where none is named.
+    pub(crate) fn own_addresses(&self) -> &[IpAddr] {
+        &self.inner.from
+    }
+
+    /// An address that stands for a peer whose name the proxy is to resolve. `None`: there are too many.
+    pub(crate) fn stand_in(&self, host: &str, port: u16) -> Option<SocketAddr> {
+        self.inner.stand_ins.put(host, port)
+    }
+
+    /// Whether an address stands for a name.
+    pub(crate) fn is_stand_in(&self, address: SocketAddr) -> bool {
+        self.inner.stand_ins.get(address).is_some()
     }
 
     /// Our address for connections to that one; `None`: any will do.
@@ -109,6 +133,11 @@ impl Way {
                 Target::Host(host, port) => self.straight_to_host(host, port).await,
             };
         };
+        let meant = match to {
+            Target::Address(address) => self.inner.stand_ins.get(address),
+            Target::Host(..) => None,
+        };
+        let to = meant.as_ref().map_or(to, |(host, port)| Target::Host(host, *port));
         let mut stream = self.straight_to_host(&proxy.host, proxy.port).await?;
         match proxy.kind {
             Kind::Socks5 => proxy.socks5(&mut stream, to).await?,
