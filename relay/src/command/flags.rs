@@ -86,6 +86,7 @@ impl Finders {
             allow_local,
             confined: false,
             listening: Vec::new(),
+            from: Vec::new(),
             state,
         }
     }

@@ -129,3 +129,46 @@ fn resolve(way: &Way, peer: &str, allow_local: bool) -> Result<Vec<SocketAddr>, 
     };
     stand_in(&policy, host, port).map(|address| vec![address])
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tombolo_core::key::InfoHashV1;
+    use tombolo_core::magnet::Magnet;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        network: Network,
+        #[command(flatten)]
+        limits: Limits,
+    }
+
+    #[test]
+    fn listeners_are_where_they_were_said_or_at_the_address_named() {
+        let listeners = |flags: &str| {
+            let fixed = ["x", "--tracker", "ws://127.0.0.1:1"];
+            let flags = Flags::parse_from(fixed.into_iter().chain(flags.split_whitespace()));
+            let source = Source::Magnet(Magnet::new(InfoHashV1([1; 20]).into()));
+            let folder = Folder::read_only("/nonexistent".into());
+            let found = flags.network.settings(source, folder, &flags.limits).unwrap();
+            [found.listen, found.rtc].map(|at| at.map_or("off".into(), |at| at.to_string()))
+        };
+        for (flags, listen, rtc) in [
+            ("", "0.0.0.0:0", "0.0.0.0:0"),
+            ("--bind 127.0.0.9", "127.0.0.9:0", "127.0.0.9:0"),
+            ("--bind ::1 --bind 127.0.0.9", "[::1]:0", "[::1]:0"),
+            ("--bind 127.0.0.9 --listen 127.0.0.1:5 --rtc off", "127.0.0.1:5", "off"),
+            ("--proxy socks5://127.0.0.1", "off", "off"),
+            (
+                "--proxy socks5://127.0.0.1 --listen 127.0.0.1:5 --rtc 127.0.0.1:6",
+                "127.0.0.1:5",
+                "off",
+            ),
+        ] {
+            assert_eq!(listeners(flags), [listen, rtc], "{flags}");
+        }
+    }
+}

@@ -135,8 +135,8 @@ impl Node {
     }
 
     fn send(&self, to: SocketAddr, datagram: &[u8]) {
-        let family = |socket: &&Arc<Udp>| socket.local_address().is_ipv6() == to.is_ipv6();
-        if let Some(socket) = self.sockets.iter().find(family).filter(|_| self.shards.allows(to)) {
+        let reaches = |socket: &&Arc<Udp>| socket.reaches(to);
+        if let Some(socket) = self.sockets.iter().find(reaches).filter(|_| self.shards.allows(to)) {
             socket.send(datagram, to);
         }
     }

@@ -59,6 +59,8 @@ pub struct Settings {
     pub confined: bool,
     /// Where TCP peers are taken; UDP uses the same ports.
     pub listening: Vec<SocketAddr>,
+    /// Our addresses to do all this from; any where none is named.
+    pub from: Vec<IpAddr>,
     /// The file that the DHT's table is kept in.
     pub state: Option<PathBuf>,
 }
@@ -82,6 +84,32 @@ impl Settings {
 
     fn has_portmap(&self) -> bool {
         self.portmap && !self.listening.is_empty() && !self.is_loopback()
+    }
+
+    /// Where to have sockets of our own.
+    fn places(&self) -> Vec<SocketAddr> {
+        let port = |v6| {
+            let listens = self.listening.iter().find(|address| address.is_ipv6() == v6);
+            listens.map_or(0, SocketAddr::port)
+        };
+        let own = |ip: &IpAddr| SocketAddr::new(*ip, port(ip.is_ipv6()));
+        match (&self.from[..], &self.listening[..]) {
+            ([], []) => vec![own(&Ipv4Addr::UNSPECIFIED.into())],
+            ([], listening) => listening.to_vec(),
+            (from, _) => from.iter().map(own).collect(),
+        }
+    }
+
+    /// The interface of local discovery in one family, by its address; `None`: there is nothing to announce in it.
+    fn interface(&self, v6: bool) -> Option<IpAddr> {
+        let of = |ip: &IpAddr| ip.is_ipv6() == v6;
+        let listens = self.listening.iter().map(SocketAddr::ip).find(of)?;
+        let from = || self.from.iter().copied().find(of);
+        match self.lsd_interface.filter(of) {
+            Some(named) => Some(named),
+            None if self.from.is_empty() => Some(listens),
+            None => from(),
+        }
     }
 
     fn port(&self) -> Option<u16> {
@@ -126,14 +154,8 @@ impl Finding {
         let mut sockets = shared.to_vec();
         let own = settings.has_dht() && shared.is_empty();
         if own {
-            let anywhere = [SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))];
-            let addresses = if settings.listening.is_empty() {
-                &anywhere[..]
-            } else {
-                &settings.listening
-            };
-            for address in addresses {
-                sockets.push(open(*address)?);
+            for address in settings.places() {
+                sockets.push(open(address)?);
             }
         }
         let (sender, asks) = mpsc::unbounded_channel();
@@ -183,7 +205,7 @@ impl Finding {
         let (external, port) = watch::channel(settings.port());
         if settings.has_portmap() {
             tasks.push(tokio::spawn(portmap::run(
-                settings.listening.clone(),
+                (settings.listening.clone(), settings.from.clone()),
                 mapped.clone(),
                 external,
             )));
@@ -201,14 +223,9 @@ impl Finding {
             && let Some(port) = settings.port()
         {
             let (sender, receiver) = mpsc::unbounded_channel();
-            let interface = settings.lsd_interface;
-            let listening = settings.listening.clone();
+            let interfaces = [false, true].map(|v6| settings.interface(v6));
             tasks.push(tokio::spawn(lsd::run(
-                lsd::Place {
-                    port,
-                    interface,
-                    listening,
-                },
+                lsd::Place { port, interfaces },
                 receiver,
                 shards,
                 clock,
@@ -305,5 +322,45 @@ mod tests {
         assert!(local.has_dht() && local.has_lsd());
         (local.dht, local.lsd) = (false, false);
         assert!(!local.has_dht() && !local.has_lsd());
+    }
+
+    #[test]
+    fn what_is_opened_is_at_the_addresses_named() {
+        let parse = |list: &[&str]| {
+            list.iter()
+                .map(|address| address.parse().unwrap())
+                .collect::<Vec<SocketAddr>>()
+        };
+        let settings = |listening: &[&str], from: &[&str]| Settings {
+            listening: parse(listening),
+            from: from.iter().map(|ip| ip.parse().unwrap()).collect(),
+            ..Settings::default()
+        };
+        for (listening, from, places, interfaces) in [
+            (&[][..], &[][..], &["0.0.0.0:0"][..], [None, None]),
+            (
+                &["127.0.0.1:5", "[::1]:6"],
+                &[],
+                &["127.0.0.1:5", "[::1]:6"],
+                [Some("127.0.0.1"), Some("::1")],
+            ),
+            (&[], &["127.0.0.9"], &["127.0.0.9:0"], [None, None]),
+            (
+                &["0.0.0.0:5"],
+                &["127.0.0.9", "::1"],
+                &["127.0.0.9:5", "[::1]:0"],
+                [Some("127.0.0.9"), None],
+            ),
+            (&["0.0.0.0:5"], &["::1"], &["[::1]:0"], [None, None]),
+        ] {
+            let settings = settings(listening, from);
+            assert_eq!(settings.places(), parse(places), "{listening:?} {from:?}");
+            let expected = interfaces.map(|ip| ip.map(|ip| ip.parse().unwrap()));
+            assert_eq!(
+                [false, true].map(|v6| settings.interface(v6)),
+                expected,
+                "{listening:?} {from:?}"
+            );
+        }
     }
 }

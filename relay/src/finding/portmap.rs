@@ -71,7 +71,12 @@ impl Mapped {
 }
 
 /// Runs for ever. The port that peers reach is told as soon as it is known.
-pub(super) async fn run(listening: Vec<SocketAddr>, mapped: Mapped, external: watch::Sender<Option<u16>>) {
+/// With addresses of ours named that is done from these alone.
+pub(super) async fn run(
+    (listening, from): (Vec<SocketAddr>, Vec<IpAddr>),
+    mapped: Mapped,
+    external: watch::Sender<Option<u16>>,
+) {
     // A port at a router is a matter of IPv4.
     let Some(port) = listening
         .iter()
@@ -82,7 +87,7 @@ pub(super) async fn run(listening: Vec<SocketAddr>, mapped: Mapped, external: wa
     };
     let own = *external.borrow();
     loop {
-        let wait = round(&mapped, || lease(port)).await;
+        let wait = round(&mapped, || lease(port, &from)).await;
         external.send_replace(mapped.leases().first().map(Lease::port).or(own));
         tokio::time::sleep(wait.max(Duration::from_secs(60))).await;
     }
@@ -139,8 +144,9 @@ impl Opened {
 }
 
 /// Asks for the port, TCP first: what it gets is what UDP is asked for.
-async fn lease(port: NonZeroU16) -> Vec<Lease> {
-    let Some((gateway, own)) = route() else {
+async fn lease(port: NonZeroU16, from: &[IpAddr]) -> Vec<Lease> {
+    let is_named = |own: Ipv4Addr| from.is_empty() || from.contains(&own.into());
+    let Some((gateway, own)) = route().filter(|(_, own)| is_named(*own)) else {
         return Vec::new();
     };
     let by_pcp = by_pcp(gateway, own, port).await;

@@ -49,7 +49,7 @@ use crate::lists::Lists;
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
-use crate::udp::Udp;
+use crate::udp::{self, Udp};
 use crate::{journal, outside, storage};
 use bridge::Bridge;
 use down::Downs;
@@ -201,8 +201,9 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     let rtc = open_rtc(&config)?;
     let mut listening = listeners.addresses();
     listening.rtc = rtc.as_ref().map_or_else(Vec::new, |rtc| rtc.local_addresses());
-    let finding = open_finding(&config, &listening, &listeners.utp()).map_err(unusable)?;
-    let endpoints = (listeners.utp(), rtc.clone(), finding.as_ref());
+    let out = outgoing(&config, listeners.utp())?;
+    let finding = open_finding(&config, &listening, &out).map_err(unusable)?;
+    let endpoints = (out, rtc.clone(), finding.as_ref());
     let (shards, reports) = start_shards(&config, &listening, endpoints).map_err(unusable)?;
     let finds = finding.as_ref().is_some_and(Finding::finds);
     let finding = finding.map(|finding| finding.run(shards.clone()));
@@ -289,6 +290,16 @@ fn open_rtc(config: &ServeConfig) -> Result<Option<Arc<Rtc>>, ServeError> {
     }
 }
 
+/// By what sockets native peers and nodes of the DHT are reached. A relay that is in no swarm of its own needs none.
+fn outgoing(config: &ServeConfig, listening: Vec<Arc<Udp>>) -> Result<Vec<Arc<Udp>>, ServeError> {
+    if config.bridge == BridgePolicy::Off {
+        return Ok(listening);
+    }
+    let from = config.session.way.own_addresses();
+    let addresses = || from.iter().map(|own| SocketAddr::new(*own, 0)).collect::<Vec<_>>();
+    udp::outgoing(from, &listening).map_err(|error| listeners::failure("UDP", &addresses(), &error))
+}
+
 /// How many shards: each further one shares its cores with the sockets, the disk and WebRTC.
 fn shard_count(threads: usize) -> usize {
     threads.div_ceil(2)
@@ -302,6 +313,7 @@ fn open_finding(config: &ServeConfig, listening: &Addresses, utp: &[Arc<Udp>]) -
     let settings = finding::Settings {
         confined: listening.are_loopback(),
         listening: listening.tcp.clone(),
+        from: config.session.way.own_addresses().to_vec(),
         ..config.finding.clone()
     };
     Finding::open(settings, utp)

@@ -134,8 +134,8 @@ impl Driver {
 
     /// Connects over TCP, and over uTP where that is not at once; the first is kept.
     async fn connect_native(&self, (address, punch): (SocketAddr, bool)) -> io::Result<Native> {
-        let same_family = |udp: &&Arc<Udp>| udp.local_address().is_ipv4() == address.is_ipv4();
-        let utp = self.config().utp.iter().find(same_family);
+        let reaches = |udp: &&Arc<Udp>| udp.reaches(address);
+        let utp = self.config().utp.iter().find(reaches);
         let over_tcp = async {
             let stream = timeout(
                 greet::PATIENCE,

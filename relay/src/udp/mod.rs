@@ -9,7 +9,7 @@ mod stream;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -33,6 +33,29 @@ const RUN: usize = 64 << 10;
 
 /// Datagrams of one length in one system call: the kernel takes 64, of 64 KiB together.
 const SEGMENTS: usize = 40;
+
+/// The sockets that datagrams of our own accord go out by: those that listen, or, where addresses of ours are named to go out
+/// from, one at each of these, which runs. To be called within a runtime.
+///
+/// # Errors
+/// Such an address cannot be had.
+pub(crate) fn outgoing(from: &[IpAddr], listening: &[Arc<Udp>]) -> io::Result<Vec<Arc<Udp>>> {
+    if from.is_empty() {
+        return Ok(listening.to_vec());
+    }
+    let at = |own: &IpAddr| {
+        let listens = listening.iter().find(|udp| udp.local_address().ip() == *own);
+        listens.cloned().map_or_else(
+            || {
+                let udp = Udp::bind((*own, 0).into())?;
+                tokio::spawn(udp.clone().run());
+                Ok(udp)
+            },
+            Ok,
+        )
+    };
+    from.iter().map(at).collect()
+}
 
 /// Who a datagram is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +177,11 @@ impl Udp {
     /// Where it is.
     pub const fn local_address(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Whether an address can be sent to from here.
+    pub(crate) const fn reaches(&self, address: SocketAddr) -> bool {
+        self.local.is_ipv4() == address.is_ipv4()
     }
 
     /// Says who takes the datagrams of a kind. Only the first to say so of each kind counts; uTP is taken by the socket itself.
