@@ -6,6 +6,7 @@
 mod address;
 mod datagram;
 mod fetch;
+mod http;
 pub mod once;
 mod stream;
 #[cfg(test)]
