@@ -46,7 +46,7 @@ impl Node {
             let (sender, shards) = (sender.clone(), shards.clone());
             socket.take(
                 Kind::Dht,
-                Box::new(move |_, datagram, from| {
+                Box::new(move |_, datagram, (from, _)| {
                     if shards.allows(from) {
                         let _ = sender.try_send((from, datagram.to_vec()));
                     }

@@ -80,8 +80,8 @@ impl Kind {
     }
 }
 
-/// Takes the datagrams of one kind, on the socket's own task: it must not block.
-pub type Handler = Box<dyn Fn(&Udp, &[u8], SocketAddr) + Send + Sync>;
+/// Takes the datagrams of one kind, from where and to which address of ours, on the socket's own task: it must not block.
+pub type Handler = Box<dyn Fn(&Udp, &[u8], (SocketAddr, IpAddr)) + Send + Sync>;
 
 /// A shared UDP socket.
 pub struct Udp {
@@ -322,7 +322,11 @@ impl Udp {
                 None => None,
             };
             if let Some(handler) = handler {
-                handler(self, datagram, meta.addr);
+                handler(
+                    self,
+                    datagram,
+                    (meta.addr, meta.dst_ip.unwrap_or_else(|| self.local.ip())),
+                );
             }
         }
         if let Some(machine) = &mut machine {
@@ -453,7 +457,8 @@ mod tests {
         let (sender, mut taken) = mpsc::unbounded_channel();
         for kind in [Kind::Dht, Kind::Tracker] {
             let sender = sender.clone();
-            let handler = move |udp: &Udp, datagram: &[u8], from: SocketAddr| {
+            let handler = move |udp: &Udp, datagram: &[u8], (from, to): (SocketAddr, IpAddr)| {
+                assert!(to.is_loopback());
                 udp.send(b"seen", from);
                 sender.send((kind, datagram.to_vec())).unwrap();
             };
