@@ -204,7 +204,8 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     let out = outgoing(&config, listeners.utp())?;
     let finding = open_finding(&config, &listening, &out).map_err(unusable)?;
     let endpoints = (out, rtc.clone(), finding.as_ref());
-    let (shards, reports) = start_shards(&config, &listening, endpoints).map_err(unusable)?;
+    let shard = shard_config(&config, &listening, endpoints).map_err(unusable)?;
+    let (shards, reports) = Shards::start(&shard, shard_count(config.threads)).map_err(unusable)?;
     let finds = finding.as_ref().is_some_and(Finding::finds);
     let finding = finding.map(|finding| finding.run(shards.clone()));
     let relay = Arc::new(Relay {
@@ -243,7 +244,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     tasks.push(tokio::spawn(access.watch()));
     tasks.push(tokio::spawn(tracker::snapshot::keep(relay.clone())));
     tasks.push(tokio::spawn(relay.bridge.clone().tend()));
-    tasks.push(tokio::spawn(lease::run(relay.shards.clone(), budget(&config))));
+    tasks.push(tokio::spawn(lease::run(relay.shards.clone(), shard.session)));
     tasks.push(tokio::spawn(limits::reread_lists(relay.shards.clone())));
     tasks.push(tokio::spawn(tracker::forget(relay.clone())));
     tasks.push(tokio::spawn(listen_to(relay.clone(), reports)));
@@ -319,11 +320,11 @@ fn open_finding(config: &ServeConfig, listening: &Addresses, utp: &[Arc<Udp>]) -
     Finding::open(settings, utp)
 }
 
-fn start_shards(
+fn shard_config(
     config: &ServeConfig,
     listening: &Addresses,
     (utp, rtc, finding): (Vec<Arc<Udp>>, Option<Arc<Rtc>>, Option<&Finding>),
-) -> io::Result<(Shards, Reports)> {
+) -> io::Result<ShardConfig> {
     let mut shard = ShardConfig {
         session: Config {
             peer_id: peer_id()?,
@@ -359,7 +360,7 @@ fn start_shards(
     if let Some(finding) = finding {
         finding.equip(&mut shard);
     }
-    Shards::start(&shard, shard_count(config.threads))
+    Ok(shard)
 }
 
 /// What signs the passkeys of the relay of that folder.
@@ -368,16 +369,6 @@ fn start_shards(
 /// The folder cannot be used.
 pub(crate) fn passkeys(data: &Path) -> io::Result<Passkeys> {
     State::open(data)?.passkeys()
-}
-
-/// What the shards divide among themselves.
-fn budget(config: &ServeConfig) -> lease::Budget {
-    lease::Budget {
-        up: config.session.up,
-        down: config.session.down,
-        memory: config.session.memory.unwrap_or(MEMORY),
-        cache: config.cache,
-    }
 }
 
 /// A peer id of ours (BEP 20).

@@ -49,12 +49,15 @@ impl Driver {
         let named = self.config().outside.way.is_stand_in(address);
         let allowed = named || self.config().allow_local || !crate::outside::is_local(address.ip());
         let driver = self.clone();
+        driver.usage().dials.add(1);
         tokio::task::spawn_local(async move {
             let reached = async {
                 let named = driver.swarm(torrent, Origin::Dialled(dial)).filter(|_| allowed)?;
                 driver.reach((address, punch), named).await.ok()
             };
-            match reached.await {
+            let reached = reached.await;
+            driver.usage().dials.sub(1);
+            match reached {
                 Some((native, greeting, ciphers)) if driver.has(torrent) => {
                     let how = (torrent, Origin::Dialled(dial));
                     driver.native_link((native, ciphers), greeting, how, (Some(address), None));
