@@ -98,7 +98,7 @@ impl Node {
             let deadline = self.dht.deadline();
             tokio::select! {
                 Some((from, datagram)) = self.datagrams.recv() => self.handle(Event::Datagram(from, &datagram)),
-                Some(ask) = asks.recv() => self.obey(&ask, *port.borrow()),
+                Some(ask) = asks.recv() => self.obey(ask, *port.borrow()),
                 Some(contacts) = self.contacts.1.recv() => self.handle(Event::Contacts(&contacts)),
                 Some(stopped) = stop.recv() => {
                     self.save();
@@ -111,14 +111,16 @@ impl Node {
         }
     }
 
-    fn obey(&mut self, ask: &Ask, announce: Option<u16>) {
+    fn obey(&mut self, ask: Ask, announce: Option<u16>) {
         match ask {
             Ask::Lookup(_, swarms) => {
-                for swarm in swarms.iter().copied() {
+                for swarm in swarms {
                     self.handle(Event::Search { swarm, announce });
                 }
             }
-            Ask::Node(address) => self.handle(Event::Contacts(&[*address])),
+            Ask::Node(address) => self.handle(Event::Contacts(&[address])),
+            // Whoever asked may be gone.
+            Ask::Figures(answer) => drop(answer.send(self.dht.figures())),
         }
     }
 

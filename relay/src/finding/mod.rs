@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tombolo_core::dht::Figures;
 use tombolo_core::event::{Event, Torrent};
 use tombolo_core::key::SwarmKey;
 use tombolo_core::time::Time;
@@ -38,6 +39,8 @@ pub enum Ask {
     Lookup(Torrent, Vec<SwarmKey>),
     /// A node of the DHT may be there.
     Node(SocketAddr),
+    /// How the node of the DHT does. Without one the answer does not come.
+    Figures(oneshot::Sender<Figures>),
 }
 
 /// What to use.
@@ -136,6 +139,7 @@ pub struct Finding {
 
 /// What runs. Dropping it leaves it running.
 pub struct Running {
+    asks: mpsc::UnboundedSender<Ask>,
     tasks: Vec<JoinHandle<()>>,
     stop: Option<mpsc::Sender<oneshot::Sender<()>>>,
     mapped: portmap::Mapped,
@@ -193,7 +197,7 @@ impl Finding {
             sockets,
             own,
             mut asks,
-            sender: _,
+            sender,
         } = self;
         let clock = Clock::default();
         let mut tasks: Vec<_> = sockets
@@ -243,11 +247,21 @@ impl Finding {
                 }
             }
         }));
-        Running { tasks, stop, mapped }
+        Running {
+            asks: sender,
+            tasks,
+            stop,
+            mapped,
+        }
     }
 }
 
 impl Running {
+    /// Where to ask it something.
+    pub(crate) fn asks(&self) -> mpsc::UnboundedSender<Ask> {
+        self.asks.clone()
+    }
+
     /// Ends: the table is written out, the router's port given back.
     pub async fn stop(self) {
         let ending = async {
@@ -263,6 +277,13 @@ impl Running {
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), ending).await;
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// How the node of the DHT does; `None`: there is none.
+pub(crate) async fn figures(asks: &mpsc::UnboundedSender<Ask>) -> Option<Figures> {
+    let (sender, answer) = oneshot::channel();
+    asks.send(Ask::Figures(sender)).ok()?;
+    answer.await.ok()
 }
 
 /// A UDP socket on that port; on another one where it is taken, for nothing depends on it.

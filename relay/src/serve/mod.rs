@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tombolo_core::config::Config;
 use tombolo_core::event::{Report, Source};
@@ -165,6 +166,8 @@ struct Relay {
     downs: Arc<Downs>,
     /// Whether tabs can be answered over WebRTC.
     answers: bool,
+    /// Who looks for peers, where anybody does.
+    finder: Option<mpsc::UnboundedSender<finding::Ask>>,
 }
 
 /// A relay that runs. Dropping it leaves it running.
@@ -238,6 +241,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
         ),
         shards,
         answers: rtc.is_some(),
+        finder: finding.as_ref().map(finding::Running::asks),
     });
     tracker::snapshot::restore(&relay.tracker, &relay.settings.snapshot);
     let mut tasks = listeners.serve(&relay);

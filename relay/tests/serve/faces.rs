@@ -123,7 +123,15 @@ fn one_address_serves_udp_trackers_utp_and_the_dht() {
     let syn = [0x41, 0, 0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0];
     assert_eq!(answer(&syn)[..4], [0x21, 0, 0x12, 0x34]);
     let ping = answer(b"d1:ad2:id20:aaaaaaaaaaaaaaaaaaaae1:q4:ping1:t2:xy1:y1:qe");
-    assert!(ping.ends_with(b"1:t2:xy1:y1:re"), "{}", ping.escape_ascii());
+    let ping = ping.escape_ascii().to_string();
+    assert!(ping.contains("1:t2:xy1:") && ping.ends_with("1:y1:re"), "{ping}");
+    let stats = relay.stats();
+    assert_eq!(
+        (&stats["dht_reachable"], &stats["dht_searches"]),
+        (&json!(true), &json!(0)),
+        "a stranger has asked"
+    );
+    assert!(Relay::start(&[]).stats()["dht_reachable"].is_null(), "there is no node");
 }
 
 /// The counts of a scrape, which all faces give alike.
