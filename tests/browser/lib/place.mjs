@@ -44,6 +44,7 @@ const TOOLS = {
   rqbit: [() => existsSync(RQBIT), 'cargo xtask test builds it'],
   aria2: [() => which('aria2c'), 'apt-get install aria2'],
   ffmpeg: [() => which('ffmpeg'), 'apt-get install ffmpeg'],
+  namespaces: [() => process.getuid() === 0 && which('ip') && which('nft'), 'as root: apt-get install iproute2 nftables'],
   apt: [() => which('apt-get') && which('apt-cache'), 'Debian'],
 };
 
