@@ -131,6 +131,11 @@ fn socks5(stream: &mut TcpStream) -> Option<String> {
     assert_eq!(take(stream, 11)?, b"\x01\x02me\x06secret"[..]);
     stream.write_all(&[1, 0]).ok()?;
     let head = take(stream, 4)?;
+    if head[1] == 3 {
+        // It carries no datagrams.
+        stream.write_all(&[5, 7, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
+        return None;
+    }
     let host = match head[3] {
         1 => IpAddr::from(<[u8; 4]>::try_from(take(stream, 4)?).ok()?).to_string(),
         3 => {

@@ -10,6 +10,7 @@ use tombolo_core::mse::Policy;
 use super::units::parse_size;
 use crate::finding;
 use crate::limits::Limits;
+use crate::proxy::Way;
 use crate::system;
 
 /// Whether native connections are encrypted.
@@ -86,7 +87,7 @@ impl Finders {
             allow_local,
             confined: false,
             listening: Vec::new(),
-            from: Vec::new(),
+            way: Way::default(),
             state,
         }
     }

@@ -13,8 +13,9 @@ use crate::limits;
 use crate::lists::Lists;
 use crate::proxy::{Proxy, Way};
 
-/// What there is no way for through a proxy.
-const WITHOUT: &str = "there is a proxy: no uTP, DHT, local discovery, port mapping, WebRTC or UDP trackers";
+/// What there is no way for through a proxy, and through one that carries no datagrams.
+const WITHOUT: &str = "there is a proxy: no local discovery, port mapping or WebRTC";
+const WITHOUT_DATAGRAMS: &str = "there is a proxy: no uTP, DHT, local discovery, port mapping, WebRTC or UDP trackers";
 
 /// Limits, lists and the way out.
 #[derive(Args, Clone, Debug)]
@@ -60,8 +61,11 @@ impl Limits {
     pub(super) fn read(&self, rates: Rates) -> Result<limits::Limits, Failure> {
         let proxy = self.proxy.as_deref().map(Proxy::parse).transpose();
         let proxy = proxy.map_err(|why| Failure::refused("bad-proxy", why))?;
-        if proxy.is_some() {
-            output::complain(WITHOUT);
+        let way = Way::new(proxy, self.bind.clone());
+        match (way.has_proxy(), way.may_carry_datagrams()) {
+            (true, true) => output::complain(WITHOUT),
+            (true, false) => output::complain(WITHOUT_DATAGRAMS),
+            (false, _) => {}
         }
         let lists = Lists::read(self.block_list.clone(), self.allow_list.clone());
         let (lists, odd) = lists.map_err(|error| Failure::io("a list cannot be read", &error))?;
@@ -76,7 +80,7 @@ impl Limits {
             upload_slots: count(self.upload_slots),
             memory: self.memory,
             lists,
-            way: Way::new(proxy, self.bind.clone()),
+            way,
             ..rates.limits()
         })
     }

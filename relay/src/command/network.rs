@@ -10,7 +10,6 @@ use super::flags::{Finders, Threads, Trackers, Traffic};
 use super::limits::Limits;
 use super::listener::Listener;
 use super::node::Settings;
-use crate::finding;
 use crate::outside::{Policy, is_local, stand_in};
 use crate::proxy::Way;
 use crate::storage::Folder;
@@ -78,17 +77,12 @@ impl Network {
             peers.extend(named.filter_map(|peer| resolve(way, &peer, allow_local).ok()).flatten());
         }
         let state = folder.writable.then(|| folder.dir.join(".tombolo").join("dht"));
-        let finding = self.finders.settings(allow_local, state);
         Ok(Settings {
-            finding: if way.has_proxy() {
-                finding::Settings::default()
-            } else {
-                finding
-            },
+            finding: self.finders.settings(allow_local, state),
             peers,
             folder,
             tcp: true,
-            utp: !way.has_proxy(),
+            utp: true,
             encryption: self.traffic.encryption.into(),
             listen: self.listen.map_or(open, Listener::address),
             rtc: rtc.filter(|_| !way.has_proxy()),

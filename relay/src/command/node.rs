@@ -81,9 +81,13 @@ impl Node {
     /// An address cannot be listened at, the torrent cannot be traded yet, or there are no threads.
     pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
         let (listener, udp) = listeners(&settings).await?;
-        let from = settings.limits.way.own_addresses().iter().filter(|_| settings.utp);
-        let out = udp::outgoing(&from.copied().collect::<Vec<_>>(), udp.as_slice());
-        let out = out.map_err(|error| Failure::io("cannot send from the address named", &error))?;
+        let way = &settings.limits.way;
+        let out = if settings.utp {
+            let out = udp::outgoing(way, udp.as_slice()).await;
+            out.map_err(|error| Failure::io("cannot send from the address named", &error))?
+        } else {
+            Vec::new()
+        };
         let rtc = settings
             .rtc
             .map(|address| bind_rtc(address, settings.allow_local))
@@ -98,7 +102,7 @@ impl Node {
         let port = native_port.map_or(0, |address| address.port());
         let finding = finding::Settings {
             listening: native_port.into_iter().collect(),
-            from: settings.limits.way.own_addresses().to_vec(),
+            way: way.clone(),
             ..settings.finding.clone()
         };
         let finding = Finding::open(finding, &out).map_err(|error| Failure::io("no UDP", &error))?;
@@ -173,14 +177,16 @@ async fn listeners(settings: &Settings) -> Result<(Option<TcpListener>, Option<A
     let Some(address) = settings.listen else {
         // To dial only; where addresses are named to do so from, by sockets there.
         let anywhere = (Ipv4Addr::UNSPECIFIED, 0).into();
-        let dials = settings.utp && settings.limits.way.own_addresses().is_empty();
+        let way = &settings.limits.way;
+        let dials = settings.utp && way.own_addresses().is_empty() && !way.has_proxy();
         return Ok((None, dials.then(|| bind(anywhere)).transpose()?));
     };
     if !settings.tcp {
         return Ok((None, settings.utp.then(|| bind(address)).transpose()?));
     }
     let mut listener = listen(address).await?;
-    if !settings.utp {
+    // What a proxy carries is not listened for beside it.
+    if !settings.utp || settings.limits.way.has_proxy() {
         return Ok((Some(listener), None));
     }
     for _ in 0..PORTS {
@@ -229,7 +235,7 @@ fn config(
             port,
             dials: settings.tcp || settings.utp,
             allow_local: settings.allow_local,
-            punches: !utp.is_empty(),
+            punches: !utp.is_empty() && !settings.limits.way.has_proxy(),
             offers: rtc.is_some(),
             max_peers: if settings.unlimited { MANY_PEERS } else { MAX_PEERS },
             super_seed: settings.super_seed,

@@ -20,6 +20,7 @@ use tombolo_core::event::{Event, Torrent};
 use tombolo_core::key::SwarmKey;
 use tombolo_core::time::Time;
 
+use crate::proxy::Way;
 use crate::shard::ShardConfig;
 use crate::shards::Shards;
 use crate::udp::Udp;
@@ -62,8 +63,8 @@ pub struct Settings {
     pub confined: bool,
     /// Where TCP peers are taken; UDP uses the same ports.
     pub listening: Vec<SocketAddr>,
-    /// Our addresses to do all this from; any where none is named.
-    pub from: Vec<IpAddr>,
+    /// From where and through what all this is done.
+    pub way: Way,
     /// The file that the DHT's table is kept in.
     pub state: Option<PathBuf>,
 }
@@ -73,6 +74,16 @@ impl Settings {
     fn is_loopback(&self) -> bool {
         let listens = !self.listening.is_empty();
         self.confined || (listens && self.listening.iter().all(|address| address.ip().is_loopback()))
+    }
+
+    /// The same as far as it can be done through a proxy, where nothing of our own can be reached: by the DHT alone, asking only.
+    fn hidden(self) -> Self {
+        Self {
+            lsd: false,
+            portmap: false,
+            listening: Vec::new(),
+            ..self
+        }
     }
 
     /// Whether there is to be a node of the DHT: on loopback only if it is told where to begin.
@@ -96,7 +107,7 @@ impl Settings {
             listens.map_or(0, SocketAddr::port)
         };
         let own = |ip: &IpAddr| SocketAddr::new(*ip, port(ip.is_ipv6()));
-        match (&self.from[..], &self.listening[..]) {
+        match (self.way.own_addresses(), &self.listening[..]) {
             ([], []) => vec![own(&Ipv4Addr::UNSPECIFIED.into())],
             ([], listening) => listening.to_vec(),
             (from, _) => from.iter().map(own).collect(),
@@ -107,11 +118,11 @@ impl Settings {
     fn interface(&self, v6: bool) -> Option<IpAddr> {
         let of = |ip: &IpAddr| ip.is_ipv6() == v6;
         let listens = self.listening.iter().map(SocketAddr::ip).find(of)?;
-        let from = || self.from.iter().copied().find(of);
+        let from = self.way.own_addresses();
         match self.lsd_interface.filter(of) {
             Some(named) => Some(named),
-            None if self.from.is_empty() => Some(listens),
-            None => from(),
+            None if from.is_empty() => Some(listens),
+            None => from.iter().copied().find(of),
         }
     }
 
@@ -152,6 +163,12 @@ impl Finding {
     /// # Errors
     /// No UDP socket can be had.
     pub fn open(settings: Settings, shared: &[Arc<Udp>]) -> io::Result<Option<Self>> {
+        let mut settings = settings;
+        if settings.way.has_proxy() {
+            settings = settings.hidden();
+            // Not beside it, if it carries no datagrams.
+            settings.dht &= !shared.is_empty();
+        }
         if !(settings.has_dht() || settings.has_lsd() || settings.has_portmap()) {
             return Ok(None);
         }
@@ -209,7 +226,7 @@ impl Finding {
         let (external, port) = watch::channel(settings.port());
         if settings.has_portmap() {
             tasks.push(tokio::spawn(portmap::run(
-                (settings.listening.clone(), settings.from.clone()),
+                (settings.listening.clone(), settings.way.own_addresses().to_vec()),
                 mapped.clone(),
                 external,
             )));
@@ -354,7 +371,7 @@ mod tests {
         };
         let settings = |listening: &[&str], from: &[&str]| Settings {
             listening: parse(listening),
-            from: from.iter().map(|ip| ip.parse().unwrap()).collect(),
+            way: Way::new(None, from.iter().map(|ip| ip.parse().unwrap()).collect()),
             ..Settings::default()
         };
         for (listening, from, places, interfaces) in [

@@ -204,7 +204,7 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     let rtc = open_rtc(&config)?;
     let mut listening = listeners.addresses();
     listening.rtc = rtc.as_ref().map_or_else(Vec::new, |rtc| rtc.local_addresses());
-    let out = outgoing(&config, listeners.utp())?;
+    let out = outgoing(&config, listeners.utp()).await?;
     let finding = open_finding(&config, &listening, &out).map_err(unusable)?;
     let endpoints = (out, rtc.clone(), finding.as_ref());
     let shard = shard_config(&config, &listening, endpoints).map_err(unusable)?;
@@ -296,13 +296,19 @@ fn open_rtc(config: &ServeConfig) -> Result<Option<Arc<Rtc>>, ServeError> {
 }
 
 /// By what sockets native peers and nodes of the DHT are reached. A relay that is in no swarm of its own needs none.
-fn outgoing(config: &ServeConfig, listening: Vec<Arc<Udp>>) -> Result<Vec<Arc<Udp>>, ServeError> {
+async fn outgoing(config: &ServeConfig, listening: Vec<Arc<Udp>>) -> Result<Vec<Arc<Udp>>, ServeError> {
     if config.bridge == BridgePolicy::Off {
         return Ok(listening);
     }
-    let from = config.session.way.own_addresses();
-    let addresses = || from.iter().map(|own| SocketAddr::new(*own, 0)).collect::<Vec<_>>();
-    udp::outgoing(from, &listening).map_err(|error| listeners::failure("UDP", &addresses(), &error))
+    let way = &config.session.way;
+    let addresses = || {
+        way.own_addresses()
+            .iter()
+            .map(|own| SocketAddr::new(*own, 0))
+            .collect::<Vec<_>>()
+    };
+    let out = udp::outgoing(way, &listening).await;
+    out.map_err(|error| listeners::failure("UDP", &addresses(), &error))
 }
 
 /// How many shards: each further one shares its cores with the sockets, the disk and WebRTC.
@@ -312,13 +318,13 @@ fn shard_count(threads: usize) -> usize {
 
 /// By what native peers are found. A relay that is in no swarm of its own needs none of it.
 fn open_finding(config: &ServeConfig, listening: &Addresses, utp: &[Arc<Udp>]) -> io::Result<Option<Finding>> {
-    if config.bridge == BridgePolicy::Off || config.session.way.has_proxy() {
+    if config.bridge == BridgePolicy::Off {
         return Ok(None);
     }
     let settings = finding::Settings {
         confined: listening.are_loopback(),
         listening: listening.tcp.clone(),
-        from: config.session.way.own_addresses().to_vec(),
+        way: config.session.way.clone(),
         ..config.finding.clone()
     };
     Finding::open(settings, utp)
@@ -336,7 +342,7 @@ fn shard_config(
             port: listening.tcp.first().map_or(0, SocketAddr::port),
             dials: true,
             allow_local: config.allow_local,
-            punches: !utp.is_empty(),
+            punches: !utp.is_empty() && !config.session.way.has_proxy(),
             offers: rtc.is_some(),
             memory: MEMORY,
             cache: config.cache,

@@ -137,7 +137,9 @@ impl Driver {
 
     /// Connects over TCP, and over uTP where that is not at once; the first is kept.
     async fn connect_native(&self, (address, punch): (SocketAddr, bool)) -> io::Result<Native> {
-        let reaches = |udp: &&Arc<Udp>| udp.reaches(address);
+        let named = self.config().outside.way.is_stand_in(address);
+        // Of a peer that only the proxy knows the address of, nobody could tell its datagrams.
+        let reaches = |udp: &&Arc<Udp>| !named && udp.reaches(address);
         let utp = self.config().utp.iter().find(reaches);
         let over_tcp = async {
             let stream = timeout(
