@@ -40,6 +40,8 @@ fn is_local_v6(address: Ipv6Addr) -> bool {
     }
     address.is_loopback()
         || address.is_unspecified()
+        // What is sent there is discarded (RFC 6666).
+        || matches!(address.segments(), [0x100, 0, 0, 0, ..])
         || address.is_unique_local()
         || address.is_unicast_link_local()
         || address.is_multicast()
@@ -82,10 +84,10 @@ mod tests {
     #[test]
     fn local_and_public() {
         let local = "127.0.0.1 127.9.9.9 10.1.2.3 172.16.0.1 172.31.255.255 192.168.0.1 169.254.1.1 0.0.0.0 0.1.2.3 100.64.0.1 \
-                     100.127.0.1 198.18.0.1 198.19.0.1 224.0.0.1 240.0.0.1 255.255.255.255 ::1 :: fc00::1 fdff::1 fe80::1 ff02::1 \
+                     100.127.0.1 198.18.0.1 198.19.0.1 224.0.0.1 240.0.0.1 255.255.255.255 ::1 :: 100::1 fc00::1 fdff::1 fe80::1 ff02::1 \
                      ::ffff:127.0.0.1 ::ffff:10.0.0.1 64:ff9b::7f00:1 2002:0a00:0001::1";
         let public = "1.1.1.1 100.63.0.1 100.128.0.1 172.15.0.1 172.32.0.1 198.17.0.1 198.20.0.1 192.169.0.1 223.255.255.255 \
-                      2606:4700::1 ::ffff:1.1.1.1 64:ff9b::101:101 2002:101:101::1";
+                      2606:4700::1 100:0:0:1::1 ::ffff:1.1.1.1 64:ff9b::101:101 2002:101:101::1";
         for (addresses, expected) in [(local, true), (public, false)] {
             for address in addresses.split_whitespace() {
                 assert_eq!(is_local(address.parse().unwrap()), expected, "{address}");

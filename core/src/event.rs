@@ -171,9 +171,9 @@ pub enum Event {
     /// Who may be talked to from now on: links to others are closed.
     #[cfg(feature = "native")]
     Filter(Arc<crate::filter::Filter>),
-    /// New budgets in bytes: for pieces between request and storage, and for the cache of bridged torrents.
+    /// New budgets of all torrents together.
     #[cfg(feature = "native")]
-    Budgets(u64, u64),
+    Budgets(Budgets),
 
     /// Answers [`Action::Open`]: which pieces storage is known to hold, and which must be checked because it may.
     Restored {
@@ -232,6 +232,20 @@ pub enum Event {
 
     /// Time has come to [`Session::deadline`](crate::session::Session::deadline).
     Due,
+}
+
+/// What all torrents together may hold. Links above their number stay, and no new ones come.
+#[cfg(feature = "native")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// Bytes of pieces between request and storage.
+    pub memory: u64,
+    /// Bytes of verified pieces that bridged torrents keep.
+    pub cache: u64,
+    /// Links.
+    pub links: usize,
+    /// Dials under way.
+    pub dials: usize,
 }
 
 /// Why a server did not send what it was asked for.

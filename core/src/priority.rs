@@ -22,6 +22,15 @@ pub fn priority(one: SocketAddr, other: SocketAddr) -> u32 {
     }
 }
 
+/// How many bits two addresses of one family share, from the first on: the more, the nearer they are likely to be.
+pub fn shared_prefix(one: IpAddr, other: IpAddr) -> u32 {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        _ => 0,
+    }
+}
+
 /// `network`: the bytes that must differ for an address to be far away; each byte more that both share counts one byte more in full.
 fn ranked<const N: usize>(one: [u8; N], other: [u8; N], network: usize) -> u32 {
     let shared = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
@@ -43,6 +52,19 @@ mod tests {
         let us = at("123.213.32.10");
         assert_eq!(priority(us, at("98.76.54.32")), 0xec2d_7224);
         assert_eq!(priority(us, at("123.213.32.234")), 0x9956_8189);
+    }
+
+    #[test]
+    fn bits_that_are_shared() {
+        for (one, other, bits) in [
+            ("1.2.3.4", "1.2.3.4", 32),
+            ("1.2.3.4", "1.2.3.6", 30),
+            ("1.2.3.4", "129.2.3.4", 0),
+            ("2001:db8::1", "2001:db8::", 127),
+            ("::1", "0.0.0.1", 0),
+        ] {
+            assert_eq!(shared_prefix(one.parse().unwrap(), other.parse().unwrap()), bits);
+        }
     }
 
     #[test]

@@ -51,11 +51,6 @@ impl Limits {
         session.memory = self.memory.unwrap_or(session.memory);
         shard.lists = self.lists.clone();
         shard.outside.way = self.way.clone();
-        if self.way.has_proxy() {
-            // Datagrams do not go through it.
-            shard.utp.clear();
-            shard.session.punches = false;
-        }
     }
 }
 

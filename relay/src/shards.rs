@@ -20,7 +20,7 @@ use tombolo_core::mse::{Ciphers, Policy};
 use crate::lists::Lists;
 use crate::rtc::Channel;
 use crate::shard::{
-    self, Arrival, Carrier, Command, Directory, Fresh, FreshChannel, Local, Place, ShardConfig, Start, View,
+    self, Arrival, Carrier, Command, Directory, Fresh, FreshChannel, Local, Place, ShardConfig, Start, Usage, View,
 };
 use crate::udp::Udp;
 
@@ -41,6 +41,7 @@ pub struct Shards {
 
 struct Inner {
     shards: Vec<mpsc::UnboundedSender<Command>>,
+    usages: Vec<Arc<Usage>>,
     directory: Arc<Directory>,
     next: AtomicU32,
     peer_id: PeerId,
@@ -60,14 +61,17 @@ impl Shards {
         let count = count.max(1);
         let (reports, receiver) = mpsc::unbounded_channel();
         let directory = Arc::new(Directory::default());
-        let (mut shards, mut threads) = (Vec::new(), Vec::new());
+        let (mut shards, mut usages, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         let (started, starts) = std::sync::mpsc::channel();
         for index in 0..count {
             let (sender, commands) = mpsc::unbounded_channel();
             let (directory, reports) = (directory.clone(), reports.clone());
+            let usage = Arc::<Usage>::default();
+            usages.push(usage.clone());
             let start = Start {
                 config: share(config, count),
                 seed: seed()?,
+                usage,
                 directory,
                 reports,
                 commands,
@@ -83,6 +87,7 @@ impl Shards {
         let (next, peer_id) = (AtomicU32::new(0), config.session.peer_id);
         let inner = Inner {
             shards,
+            usages,
             directory,
             next,
             peer_id,
@@ -314,9 +319,9 @@ impl Shards {
         let _ = tokio::time::timeout(STOP, all).await;
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.inner.shards.len()
+    /// What each of them uses.
+    pub(crate) fn usages(&self) -> Vec<Arc<Usage>> {
+        self.inner.usages.clone()
     }
 
     fn count(&self) -> u32 {
@@ -339,7 +344,7 @@ fn share(config: &ShardConfig, count: usize) -> ShardConfig {
     config.session.cache /= count;
     config.session.up = config.session.up.map(|rate| rate / count);
     config.session.down = config.session.down.map(|rate| rate / count);
-    let part = |limit: usize| limit.div_ceil(count as usize);
+    let part = |limit: usize| limit / count as usize;
     config.session.max_links = part(config.session.max_links);
     config.session.half_open = part(config.session.half_open);
     config

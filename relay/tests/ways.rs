@@ -4,13 +4,14 @@ mod common;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use common::running::Running;
-use common::{assert_same, create, noise, odd_files, peer, write};
+use common::{assert_same, create, json, noise, odd_files, peer, tombolo, write};
 
 /// Content, its torrent and a seeder of it.
 struct Sample {
@@ -130,6 +131,11 @@ fn socks5(stream: &mut TcpStream) -> Option<String> {
     assert_eq!(take(stream, 11)?, b"\x01\x02me\x06secret"[..]);
     stream.write_all(&[1, 0]).ok()?;
     let head = take(stream, 4)?;
+    if head[1] == 3 {
+        // It carries no datagrams.
+        stream.write_all(&[5, 7, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
+        return None;
+    }
     let host = match head[3] {
         1 => IpAddr::from(<[u8; 4]>::try_from(take(stream, 4)?).ok()?).to_string(),
         3 => {
@@ -175,6 +181,99 @@ fn everything_goes_through_the_proxy_and_names_are_resolved_by_it() {
         assert!(asked.iter().any(|target| target == "192.0.2.1:7"), "{asked:?}");
         assert!(asked.iter().any(|target| target == "tracker.invalid:80"), "{asked:?}");
     }
+}
+
+#[test]
+fn names_of_peers_are_resolved_by_the_proxy() {
+    let sample = Sample::new("100MiB");
+    let seeder = (Ipv4Addr::LOCALHOST, sample.port).into();
+    let magnet = {
+        let shown = json(&tombolo(["magnet", "--json", sample.torrent.to_str().unwrap()]));
+        format!(
+            "{}&x.pe=other.invalid:8&x.pe=localhost:9",
+            shown.1["magnet"].as_str().unwrap()
+        )
+    };
+    let relayed = Relayed::start(seeder, seeder, socks5);
+    let url = format!("socks5://me:secret@{}", relayed.proxy);
+    let out = sample.path("out");
+    let fixed = [
+        "get",
+        &magnet,
+        "--out",
+        out.to_str().unwrap(),
+        "--json",
+        "--no-trackers",
+    ];
+    let get = Running::start(fixed.iter().chain(&["--proxy", &url, "--peer", "peer.invalid:7"]));
+    sample.assert_fetched(get);
+    let mut asked: Vec<_> = relayed.asked.try_iter().collect();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(
+        asked,
+        ["other.invalid:8", "peer.invalid:7"],
+        "and nothing that is local"
+    );
+}
+
+#[test]
+fn datagrams_go_out_from_the_address_named() {
+    let sample = Sample::new("100MiB");
+    // Over TCP nobody is there.
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let node = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let [peer_at, node_at] = [&peer, &node].map(|socket| socket.local_addr().unwrap().to_string());
+    let from = |socket: &UdpSocket| {
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        socket.recv_from(&mut [0; 1500]).unwrap().1.ip().to_string()
+    };
+    for listen in ["off", "127.0.0.1:0"] {
+        let more = [
+            "--no-trackers",
+            "--bind",
+            "127.0.0.9",
+            "--listen",
+            listen,
+            "--peer",
+            &peer_at,
+            "--dht-bootstrap",
+            &node_at,
+        ];
+        let mut get = sample.get(&more);
+        assert_eq!(from(&peer), "127.0.0.9", "uTP, listening {listen}");
+        assert_eq!(from(&node), "127.0.0.9", "the DHT, listening {listen}");
+        assert_eq!(get.end("INT"), Some(130));
+        // What was sent meanwhile.
+        for socket in [&peer, &node] {
+            socket.set_nonblocking(true).unwrap();
+            while socket.recv(&mut [0; 1500]).is_ok() {}
+            socket.set_nonblocking(false).unwrap();
+        }
+    }
+    let data = sample.path("data");
+    let mut serve = Running::start([
+        "serve",
+        "--json",
+        "--data",
+        data.to_str().unwrap(),
+        "--listen",
+        "127.0.0.1:0",
+        "--bridge",
+        "open",
+        "--allow-local",
+        "--no-lsd",
+        "--bind",
+        "127.0.0.9",
+        "--dht-bootstrap",
+        &node_at,
+    ]);
+    assert_eq!(
+        from(&node),
+        "127.0.0.9",
+        "the DHT of a relay without a listener for peers"
+    );
+    assert_eq!(serve.end("INT"), Some(130));
 }
 
 #[test]

@@ -2,13 +2,13 @@
 //! addresses are obeyed.
 
 use tombolo_core::config::Config;
-use tombolo_core::event::{Action, Add, Event, Mode, Source, Torrent};
+use tombolo_core::event::{Action, Add, Budgets, Event, Mode, Source, Torrent};
 use tombolo_core::filter::{Filter, List};
 use tombolo_core::session::Session;
 use tombolo_core::status::State;
 use tombolo_core::swarm::reason::Reason;
 use tombolo_core::time::{Span, Time};
-use tombolo_tests::sim::{Content, Setup, Sim, TORRENT};
+use tombolo_tests::sim::{Content, Puppet, Setup, Sim, TORRENT};
 
 fn rate(up: Option<u64>, down: Option<u64>) -> u64 {
     let content = Content::single(20_000_000, 65_536);
@@ -101,6 +101,27 @@ fn links_of_all_torrents_together_have_a_bound() {
     others.iter().skip(4).for_each(|other| sim.introduce(*other, few));
     sim.run_for(Span::from_secs(30));
     assert_eq!(sim.status(few).peers, 3);
+}
+
+#[test]
+fn the_bound_on_links_can_be_moved() {
+    let content = Content::single(65_536, 65_536);
+    let mut sim = Sim::new(9);
+    let leech = sim.add(Setup::leech(&content));
+    let budgets = |links: usize| Budgets {
+        memory: 64 << 20,
+        cache: 0,
+        links,
+        dials: 50,
+    };
+    let mut peers = 0..;
+    for (links, linked) in [(2, 2), (4, 4), (1, 4)] {
+        sim.tell(leech, Event::Budgets(budgets(links)));
+        for number in peers.by_ref().take(4) {
+            sim.puppet(leech, Puppet::new(number));
+        }
+        assert_eq!(sim.status(leech).peers, linked, "who is linked stays");
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Which links are kept: one to each peer, none to ourselves, none between seeds; silence ends one, keep-alives hold it.
 
+use tombolo_core::priority::priority;
 use tombolo_core::swarm::reason::Reason;
 use tombolo_core::time::Span;
+use tombolo_core::wire::extended::ExtendedHandshake;
 use tombolo_core::wire::message::Message;
 use tombolo_tests::sim::{Content, Puppet, Setup, Sim};
 
@@ -79,4 +81,53 @@ fn no_more_links_than_the_limit() {
     }
     assert_eq!(sim.status(leech).peers, 5);
     assert!(sim.node(leech).closed.iter().all(|(_, reason)| *reason == Reason::Full));
+}
+
+/// A full swarm makes place for a newcomer of a better rank (BEP 40). Hosts of one far network have one rank: the link that goes is that
+/// with the longest round trip.
+#[test]
+fn of_equal_ranks_the_slowest_makes_place() {
+    let content = Content::single(3 * 16_384, 16_384);
+    let own: std::net::IpAddr = "60.1.1.1".parse().unwrap();
+    let at = |number: u8| std::net::SocketAddr::from(([10, 1, 0, number], 6881));
+    let rank = |number| priority((own, 0).into(), at(number));
+    let (slow, quick) = (2, 8);
+    assert_eq!(rank(slow), rank(quick));
+    let better = (1..).find(|number| rank(*number) > rank(slow)).unwrap();
+    for order in [[slow, quick], [quick, slow]] {
+        let mut sim = Sim::new(5);
+        let mut setup = Setup::leech(&content);
+        setup.config.max_peers = 2;
+        let leech = sim.add(setup);
+        let hello = ExtendedHandshake {
+            your_ip: Some(own),
+            ..ExtendedHandshake::default()
+        };
+        let payload = hello.encode();
+        let links = order.map(|number| {
+            let link = sim.puppet(leech, Puppet::new(number));
+            let extended = Message::Extended {
+                id: 0,
+                payload: payload.clone(),
+            };
+            let piece = u32::from(number == slow);
+            for message in [extended, Message::Have(piece), Message::Unchoke] {
+                sim.say(leech, link, &message);
+            }
+            (number, piece, link)
+        });
+        for (wanted, wait) in [(quick, 20), (slow, 800)] {
+            sim.run_for(Span::from_millis(wait));
+            let (_, index, link) = *links.iter().find(|(number, ..)| *number == wanted).unwrap();
+            let block = content.piece(content.metainfo.layout.piece(index).unwrap()).into();
+            let piece = Message::Piece { index, begin: 0, block };
+            sim.say(leech, link, &piece);
+        }
+        sim.run_for(Span::from_secs(70));
+        assert_eq!(sim.status(leech).have, 2 * 16_384);
+        sim.puppet(leech, Puppet::new(better));
+        let gone: Vec<_> = sim.node(leech).closed.iter().map(|(link, _)| *link).collect();
+        let slowest = links.iter().find(|(number, ..)| *number == slow).unwrap();
+        assert_eq!(gone, [slowest.2], "{order:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! When a session wants peers to be looked for outside its trackers (DHT, local network), and what it tells of our own node.
 
 use tombolo_core::config::Config;
-use tombolo_core::event::{Action, Add, Event, Mode, Source};
+use tombolo_core::event::{Action, Add, Event, Mode, Source, Transport};
 use tombolo_core::session::Session;
 use tombolo_core::time::{Span, Time};
 use tombolo_core::wire::extended::{ExtendedHandshake, Extension, Ids};
@@ -81,11 +81,12 @@ fn nodes_of_the_dht_tell_each_other() {
 
 const PUNCH: u8 = 12;
 
-fn hello() -> Message {
+fn hello(port: Option<u16>) -> Message {
     let mut ids = Ids::default();
     ids.set(Extension::Holepunch, PUNCH);
     let hello = ExtendedHandshake {
         ids,
+        port,
         ..ExtendedHandshake::default()
     };
     Message::Extended {
@@ -102,6 +103,29 @@ fn punches(messages: &[Message]) -> Vec<Holepunch> {
     messages.iter().filter_map(punch).collect()
 }
 
+/// Its port of a TCP connection is of no use to those who are to send it datagrams; that which it listens at may be.
+#[test]
+fn who_came_over_tcp_is_introduced_by_where_it_listens() {
+    let content = Content::single(100_000, 16_384);
+    let mut sim = Sim::new(23);
+    let mut setup = Setup::seed(&content);
+    setup.config.punches = true;
+    let node = sim.add(setup);
+    let [over_tcp, over_utp] = [(1, Transport::Tcp), (2, Transport::Utp)].map(|(number, transport)| {
+        let link = sim.puppet(node, Puppet::new(number).over(transport));
+        sim.say(node, link, &hello(Some(51_413)));
+        link
+    });
+    let at = |number: u8, port: u16| std::net::SocketAddr::from(([10, 1, 0, number], port));
+    let message = Message::Extended {
+        id: Extension::Holepunch.id(),
+        payload: Holepunch::Rendezvous(at(2, 51_413)).encode(),
+    };
+    sim.say(node, over_tcp, &message);
+    assert_eq!(punches(&sim.heard(node, over_tcp)), [Holepunch::Connect(at(2, 6881))]);
+    assert_eq!(punches(&sim.heard(node, over_utp)), [Holepunch::Connect(at(1, 51_413))]);
+}
+
 #[test]
 fn two_peers_are_brought_together() {
     let content = Content::single(100_000, 16_384);
@@ -111,7 +135,7 @@ fn two_peers_are_brought_together() {
     let node = sim.add(setup);
     let [one, other] = [1, 2].map(|number| {
         let link = sim.puppet(node, Puppet::new(number));
-        sim.say(node, link, &hello());
+        sim.say(node, link, &hello(None));
         link
     });
     let deaf = sim.puppet(node, Puppet::new(3));

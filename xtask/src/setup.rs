@@ -9,13 +9,15 @@ use crate::place;
 use std::path::{Path, PathBuf};
 
 /// Programs that the tests start, each with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("chromium", "chromium"),
     ("transmission-daemon", "transmission-daemon"),
     ("transmission-remote", "transmission-cli"),
     ("transmission-create", "transmission-cli"),
     ("aria2c", "aria2"),
     ("ffmpeg", "ffmpeg"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
 ];
 
 /// The release of rqbit that is tested with.

@@ -55,6 +55,7 @@ impl Dht {
             read_only: self.config.read_only,
             ip: None,
         };
+        self.reach.speak(to, self.now);
         self.act(Action::Send(to, message.encode()));
         true
     }
@@ -108,6 +109,7 @@ impl Dht {
 
     fn finish(&mut self, lookup: &Lookup) {
         let Goal::Peers(port) = lookup.goal else { return };
+        self.searches += 1;
         let swarm = SwarmKey(lookup.target.0);
         let mut announced = 0;
         if let Some(port) = port {

@@ -15,6 +15,7 @@ mod guard;
 mod id;
 pub mod krpc;
 mod lookup;
+mod reach;
 mod saved;
 mod serve;
 mod store;
@@ -38,6 +39,7 @@ use crate::rng::Rng;
 use crate::time::{Span, Time};
 use guard::Guard;
 use lookup::Lookup;
+use reach::Reach;
 use store::Store;
 use table::Table;
 use token::{Secrets, Tokens};
@@ -103,6 +105,23 @@ pub enum Action {
     Address(IpAddr),
 }
 
+/// How a node does, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Nodes that it knows of the network of IPv4.
+    pub nodes_v4: usize,
+    /// Nodes that it knows of the network of IPv6.
+    pub nodes_v6: usize,
+    /// Lookups under way.
+    pub lookups: usize,
+    /// Searches for peers since the start, one for each network.
+    pub searches: u64,
+    /// Peers of others that it remembers.
+    pub peers: usize,
+    /// Whether nodes that we had not spoken to have asked us something in the last half hour: nothing before us keeps them out.
+    pub reachable: bool,
+}
+
 /// A node of the DHT.
 #[derive(Debug)]
 pub struct Dht {
@@ -122,6 +141,8 @@ pub struct Dht {
     ends: VecDeque<(Time, u32)>,
     actions: VecDeque<Action>,
     upkeep: upkeep::Upkeep,
+    searches: u64,
+    reach: Reach,
 }
 
 /// What it takes to be a node of one network.
@@ -160,6 +181,8 @@ impl Dht {
             ends: VecDeque::new(),
             actions: VecDeque::new(),
             upkeep: upkeep::Upkeep::default(),
+            searches: 0,
+            reach: Reach::default(),
         }
     }
 
@@ -194,6 +217,19 @@ impl Dht {
     pub fn nodes(&self) -> (usize, usize) {
         let len = |half: &Option<Half>| half.as_ref().map_or(0, |half| half.table.len());
         (len(&self.halves[0]), len(&self.halves[1]))
+    }
+
+    /// How it does.
+    pub fn figures(&self) -> Figures {
+        let (nodes_v4, nodes_v6) = self.nodes();
+        Figures {
+            nodes_v4,
+            nodes_v6,
+            lookups: self.lookups.len(),
+            searches: self.searches,
+            peers: self.peers(),
+            reachable: self.reach.is_open(self.now),
+        }
     }
 
     /// How many peers of others it remembers.

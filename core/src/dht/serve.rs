@@ -24,6 +24,7 @@ impl Dht {
                 ..
             }) => {
                 if self.is_served(from) {
+                    self.reach.hear(from, self.now);
                     let contact = Contact { id, address: from };
                     let body = self.respond(contact, query);
                     self.reply(from, transaction, body);

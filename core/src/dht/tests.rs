@@ -254,3 +254,16 @@ fn a_silent_network_is_asked_for_again_and_again_but_ever_less_often() {
     assert_eq!(asked[..4], [0, 5, 15, 35]);
     assert!((12..25).contains(&asked.len()), "{asked:?}");
 }
+
+#[test]
+fn who_was_not_spoken_to_shows_that_strangers_reach_us() {
+    let mut dht = node();
+    joined(&mut dht, Vec::new());
+    // Whoever we have asked comes through what is before us.
+    ask(&mut dht, at(1), Query::Ping);
+    assert_eq!((dht.figures().nodes_v4, dht.figures().reachable), (1, false));
+    ask(&mut dht, at(9), Query::Ping);
+    assert!(dht.figures().reachable);
+    dht.handle(dht.now + reach::REACHED + Span::from_secs(1), Event::Due);
+    assert!(!dht.figures().reachable, "that was long ago");
+}

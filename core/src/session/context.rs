@@ -58,11 +58,13 @@ impl Context {
         }
     }
 
-    /// Other budgets for pieces under way and for the cache, in bytes.
+    /// Other budgets. What they have room for is seen at the next tick.
     #[cfg(feature = "native")]
-    pub(crate) const fn rebudget(&mut self, memory: u64, cache: u64) {
-        self.memory.limit = memory;
-        self.config.cache = cache;
+    pub(crate) const fn rebudget(&mut self, budgets: crate::event::Budgets) {
+        self.memory.limit = budgets.memory;
+        self.config.cache = budgets.cache;
+        self.config.max_links = budgets.links;
+        self.config.half_open = budgets.dials;
     }
 
     pub(crate) fn act(&mut self, action: Action) {

@@ -65,8 +65,8 @@ impl Session {
             #[cfg(feature = "native")]
             Event::Filter(filter) => self.refilter(filter),
             #[cfg(feature = "native")]
-            Event::Budgets(memory, cache) => {
-                self.cx.rebudget(memory, cache);
+            Event::Budgets(budgets) => {
+                self.cx.rebudget(budgets);
                 self.keep_cache();
             }
             Event::Due => self.fire(),

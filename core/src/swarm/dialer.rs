@@ -90,12 +90,12 @@ impl Dialer {
     }
 
     /// Up to `room` addresses to connect to now: those that failed least, of them those of the highest `rank`, else in random order.
-    pub(crate) fn choose(
+    pub(crate) fn choose<R: Copy + Ord>(
         &mut self,
         room: usize,
         now: Time,
         rng: &mut Rng,
-        rank: impl Fn(SocketAddr) -> u32,
+        rank: impl Fn(SocketAddr) -> R,
     ) -> Vec<SocketAddr> {
         let room = room.min(HALF_OPEN.saturating_sub(self.dials.len()));
         if room == 0 {

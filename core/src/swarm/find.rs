@@ -3,6 +3,7 @@
 //!
 //! Invariant: of a private torrent (BEP 27) nothing is looked for, told or taken but at its trackers.
 
+use core::cmp::Reverse;
 use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use super::reason::Reason;
 use crate::config::Config;
 use crate::event::{Action, Link, Torrent};
 use crate::map::Map;
-use crate::priority::priority;
+use crate::priority::{priority, shared_prefix};
 use crate::session::context::Context;
 use crate::time::{Span, Time};
 use crate::wire::extended::{Extension, Ids};
@@ -83,10 +84,14 @@ impl Finder {
             .copied()
     }
 
-    /// The rank of a link with an address (BEP 40); 0 while our own is not known.
-    pub(crate) fn rank(&self, config: &Config, address: SocketAddr) -> u32 {
+    /// The rank of a link with an address (BEP 40), and of equal ones, as whole networks are, how near it is; 0 while our own is not
+    /// known.
+    pub(crate) fn rank(&self, config: &Config, address: SocketAddr) -> (u32, u32) {
         let own = self.own(address.is_ipv6());
-        own.map_or(0, |own| priority(SocketAddr::new(own, config.port), address))
+        own.map_or((0, 0), |own| {
+            let priority = priority(SocketAddr::new(own, config.port), address);
+            (priority, shared_prefix(own, address.ip()))
+        })
     }
 }
 
@@ -173,7 +178,8 @@ impl Swarm {
         }
     }
 
-    /// The swarm is full: whether an idle link makes place for a newcomer of a better rank (BEP 40).
+    /// The swarm is full: whether an idle link makes place for a newcomer of a better rank (BEP 40); of equal ones that with the longest
+    /// round trip.
     pub(super) fn make_room(&mut self, cx: &mut Context, newcomer: Option<SocketAddr>) -> bool {
         let Some(rank) = newcomer.map(|address| self.finder.rank(&cx.config, address)) else {
             return false;
@@ -189,11 +195,11 @@ impl Swarm {
             .peers
             .values_mut()
             .filter(idle)
-            .filter_map(|peer| (peer.up.rate(now) == 0).then_some((peer.address?, peer.link)))
-            .map(|(address, link)| (finder.rank(&cx.config, address), link))
+            .filter_map(|peer| (peer.up.rate(now) == 0).then_some((peer.address?, peer.depth.delay(), peer.link)))
+            .map(|(address, delay, link)| (finder.rank(&cx.config, address), Reverse(delay), link))
             .min();
         match worst {
-            Some((worst, link)) if worst < rank => {
+            Some((worst, _, link)) if worst < rank => {
                 self.close(cx, link, Reason::Full);
                 true
             }

@@ -6,9 +6,10 @@ use alloc::format;
 use core::net::SocketAddr;
 
 use super::Swarm;
+use super::peer::Peer;
 use super::reason::Reason;
 use crate::address::{is_local, is_usable};
-use crate::event::{Action, Link};
+use crate::event::{Action, Link, Transport};
 use crate::session::context::Context;
 use crate::wire::extended::Extension;
 use crate::wire::holepunch::{Holepunch, HolepunchError, HolepunchFailure};
@@ -29,17 +30,17 @@ impl Swarm {
 
     /// Tells a peer and the one it names to connect to each other.
     fn introduce(&mut self, link: Link, target: SocketAddr) {
-        let Some(asker) = self.peers.get(&link).and_then(|peer| peer.address) else {
+        let Some(asker) = self.peers.get(&link).and_then(takes_datagrams) else {
             return;
         };
-        let knows = |peer: &&super::Peer| peer.address == Some(target) || peer.listens() == Some(target);
+        let knows = |peer: &&Peer| peer.address == Some(target) || peer.listens() == Some(target);
         let found = self.peers.values().find(knows);
         let answer = match found {
             _ if !is_usable(target) => Err(HolepunchFailure::NoSuchPeer),
             None => Err(HolepunchFailure::NotConnected),
             Some(peer) if peer.link == link => Err(HolepunchFailure::NoSuchPeer),
             Some(peer) if peer.hello.ids.of(Extension::Holepunch).is_none() => Err(HolepunchFailure::NoSupport),
-            Some(peer) => Ok((peer.link, peer.address.unwrap_or(target))),
+            Some(peer) => Ok((peer.link, takes_datagrams(peer).unwrap_or(target))),
         };
         match answer {
             Ok((other, seen)) => {
@@ -84,4 +85,13 @@ impl Swarm {
             self.say_punch(link, Holepunch::Rendezvous(address));
         }
     }
+}
+
+/// Where a peer's datagrams come from, as far as can be told. Over uTP that is seen; a TCP connection that it made has a port of its own,
+/// but its uTP is at the port that it listens at, which most NATs keep.
+fn takes_datagrams(peer: &Peer) -> Option<SocketAddr> {
+    let listens = peer
+        .listens()
+        .filter(|_| peer.inbound && peer.transport == Transport::Tcp);
+    listens.or(peer.address)
 }

@@ -9,6 +9,8 @@ use tombolo_core::mse::Policy;
 
 use super::units::parse_size;
 use crate::finding;
+use crate::limits::Limits;
+use crate::proxy::Way;
 use crate::system;
 
 /// Whether native connections are encrypted.
@@ -85,6 +87,7 @@ impl Finders {
             allow_local,
             confined: false,
             listening: Vec::new(),
+            way: Way::default(),
             state,
         }
     }
@@ -97,6 +100,13 @@ pub(super) struct Traffic {
     /// Whether native connections are encrypted
     #[arg(long, default_value = "prefer")]
     pub(super) encryption: Encryption,
+    #[command(flatten)]
+    pub(super) rates: Rates,
+}
+
+/// The rates of all torrents together.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Rates {
     /// Send at most so many bytes a second, to all peers together
     #[arg(long, value_name = "BYTES_PER_S", value_parser = parse_size)]
     up: Option<u64>,
@@ -105,10 +115,14 @@ pub(super) struct Traffic {
     down: Option<u64>,
 }
 
-impl Traffic {
-    /// Bytes a second, up and down.
-    pub(super) const fn limits(&self) -> (Option<u64>, Option<u64>) {
-        (self.up, self.down)
+impl Rates {
+    /// Limits that are no more than these.
+    pub(super) fn limits(self) -> Limits {
+        Limits {
+            up: self.up,
+            down: self.down,
+            ..Limits::default()
+        }
     }
 }
 

@@ -53,8 +53,7 @@ impl Get {
             move_to: self.move_to.clone(),
             ..Folder::writable(self.out.clone())
         };
-        let mut settings = self.network.settings(source, folder)?;
-        self.limits.apply(&mut settings, self.network.listens())?;
+        let settings = self.network.settings(source, folder, &self.limits)?;
         let orders = Orders {
             json: self.json,
             seed: false,

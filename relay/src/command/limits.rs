@@ -1,21 +1,21 @@
 //! The flags that limit what a command uses and whom it talks to.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
 use super::failure::Failure;
-use super::node::Settings;
+use super::flags::Rates;
 use super::output;
 use super::units::parse_size;
-use crate::finding;
 use crate::limits;
 use crate::lists::Lists;
 use crate::proxy::{Proxy, Way};
 
-/// What there is no way for through a proxy.
-const WITHOUT: &str = "there is a proxy: no uTP, DHT, local discovery, port mapping, WebRTC or UDP trackers";
+/// What there is no way for through a proxy, and through one that carries no datagrams.
+const WITHOUT: &str = "there is a proxy: no local discovery, port mapping or WebRTC";
+const WITHOUT_DATAGRAMS: &str = "there is a proxy: no uTP, DHT, local discovery, port mapping, WebRTC or UDP trackers";
 
 /// Limits, lists and the way out.
 #[derive(Args, Clone, Debug)]
@@ -57,20 +57,21 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// The limits, with the lists read.
-    pub(super) fn read(&self) -> Result<limits::Limits, Failure> {
+    /// These limits beside those of the rates, with the lists read.
+    pub(super) fn read(&self, rates: Rates) -> Result<limits::Limits, Failure> {
         let proxy = self.proxy.as_deref().map(Proxy::parse).transpose();
         let proxy = proxy.map_err(|why| Failure::refused("bad-proxy", why))?;
-        if proxy.is_some() {
-            output::complain(WITHOUT);
+        let way = Way::new(proxy, self.bind.clone());
+        match (way.has_proxy(), way.may_carry_datagrams()) {
+            (true, true) => output::complain(WITHOUT),
+            (true, false) => output::complain(WITHOUT_DATAGRAMS),
+            (false, _) => {}
         }
         let lists = Lists::read(self.block_list.clone(), self.allow_list.clone());
         let (lists, odd) = lists.map_err(|error| Failure::io("a list cannot be read", &error))?;
         odd.iter().for_each(|odd| output::complain(odd));
         let count = |limit: Option<u32>| limit.and_then(|limit| usize::try_from(limit).ok());
         Ok(limits::Limits {
-            up: None,
-            down: None,
             torrent_up: self.torrent_up,
             torrent_down: self.torrent_down,
             connections: count(self.connections),
@@ -79,39 +80,8 @@ impl Limits {
             upload_slots: count(self.upload_slots),
             memory: self.memory,
             lists,
-            way: Way::new(proxy, self.bind.clone()),
+            way,
+            ..rates.limits()
         })
     }
-
-    /// Puts them into the settings of a node. `listens`: where it takes peers was said.
-    pub(super) fn apply(&self, settings: &mut Settings, listens: bool) -> Result<(), Failure> {
-        settings.limits = limits::Limits {
-            up: settings.limits.up,
-            down: settings.limits.down,
-            ..self.read()?
-        };
-        if settings.limits.way.has_proxy() {
-            settings.utp = false;
-            settings.rtc = None;
-            settings.finding = finding::Settings::default();
-        }
-        if !listens {
-            let bound = self.bind.first().map(|address| SocketAddr::new(*address, 0));
-            // Whoever hides behind a proxy does not open a door beside it.
-            let anywhere = settings.listen.filter(|_| !settings.limits.way.has_proxy());
-            settings.listen = anywhere.map(|anywhere| bound.unwrap_or(anywhere));
-        }
-        Ok(())
-    }
-}
-
-/// The rates of all torrents together.
-#[derive(Args, Clone, Copy, Debug)]
-pub(super) struct Rates {
-    /// Send at most so many bytes a second
-    #[arg(long, value_name = "N", value_parser = parse_size)]
-    pub(super) up: Option<u64>,
-    /// Receive at most so many bytes a second
-    #[arg(long, value_name = "N", value_parser = parse_size)]
-    pub(super) down: Option<u64>,
 }

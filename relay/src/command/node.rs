@@ -19,7 +19,7 @@ use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
 use crate::storage::{self, Folder};
-use crate::udp::Udp;
+use crate::udp::{self, Udp};
 use crate::{journal, outside};
 
 /// Links of one torrent.
@@ -81,6 +81,13 @@ impl Node {
     /// An address cannot be listened at, the torrent cannot be traded yet, or there are no threads.
     pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
         let (listener, udp) = listeners(&settings).await?;
+        let way = &settings.limits.way;
+        let out = if settings.utp {
+            let out = udp::outgoing(way, udp.as_slice()).await;
+            out.map_err(|error| Failure::io("cannot send from the address named", &error))?
+        } else {
+            Vec::new()
+        };
         let rtc = settings
             .rtc
             .map(|address| bind_rtc(address, settings.allow_local))
@@ -95,10 +102,11 @@ impl Node {
         let port = native_port.map_or(0, |address| address.port());
         let finding = finding::Settings {
             listening: native_port.into_iter().collect(),
+            way: way.clone(),
             ..settings.finding.clone()
         };
-        let finding = Finding::open(finding, udp.as_slice()).map_err(|error| Failure::io("no UDP", &error))?;
-        let mut config = config(&settings, port, (udp.clone(), rtc))?;
+        let finding = Finding::open(finding, &out).map_err(|error| Failure::io("no UDP", &error))?;
+        let mut config = config(&settings, port, (out, rtc))?;
         if let Some(finding) = &finding {
             finding.equip(&mut config);
         }
@@ -167,15 +175,18 @@ const PORTS: usize = 8;
 async fn listeners(settings: &Settings) -> Result<(Option<TcpListener>, Option<Arc<Udp>>), Failure> {
     let bind = |address| Udp::bind(address).map_err(|error| Failure::io(format!("cannot listen at {address}"), &error));
     let Some(address) = settings.listen else {
-        // To dial only.
+        // To dial only; where addresses are named to do so from, by sockets there.
         let anywhere = (Ipv4Addr::UNSPECIFIED, 0).into();
-        return Ok((None, settings.utp.then(|| bind(anywhere)).transpose()?));
+        let way = &settings.limits.way;
+        let dials = settings.utp && way.own_addresses().is_empty() && !way.has_proxy();
+        return Ok((None, dials.then(|| bind(anywhere)).transpose()?));
     };
     if !settings.tcp {
         return Ok((None, settings.utp.then(|| bind(address)).transpose()?));
     }
     let mut listener = listen(address).await?;
-    if !settings.utp {
+    // What a proxy carries is not listened for beside it.
+    if !settings.utp || settings.limits.way.has_proxy() {
         return Ok((Some(listener), None));
     }
     for _ in 0..PORTS {
@@ -215,7 +226,7 @@ fn bind_rtc(address: SocketAddr, allow_local: bool) -> Result<Arc<Rtc>, Failure>
 fn config(
     settings: &Settings,
     port: u16,
-    (udp, rtc): (Option<Arc<Udp>>, Option<Arc<Rtc>>),
+    (utp, rtc): (Vec<Arc<Udp>>, Option<Arc<Rtc>>),
 ) -> Result<ShardConfig, Failure> {
     let peer_id = crate::serve::peer_id().map_err(|error| Failure::io("no randomness", &error))?;
     let mut config = ShardConfig {
@@ -224,7 +235,7 @@ fn config(
             port,
             dials: settings.tcp || settings.utp,
             allow_local: settings.allow_local,
-            punches: udp.is_some(),
+            punches: !utp.is_empty() && !settings.limits.way.has_proxy(),
             offers: rtc.is_some(),
             max_peers: if settings.unlimited { MANY_PEERS } else { MAX_PEERS },
             super_seed: settings.super_seed,
@@ -237,7 +248,7 @@ fn config(
             ..outside::Policy::default()
         },
         tcp: settings.tcp,
-        utp: udp.into_iter().collect(),
+        utp,
         encryption: settings.encryption,
         rtc,
         allow_local: settings.allow_local,

@@ -16,7 +16,6 @@ use super::node::Settings;
 use super::trade::{self, Orders, Ready};
 use super::{control, input};
 use crate::finding;
-use crate::limits::Limits;
 use crate::storage::Folder;
 
 /// The arguments of `peer`.
@@ -105,11 +104,7 @@ impl Peer {
             allow_local: true,
             // Under control, it only knows whom it is told of.
             finding: finding::Settings::default(),
-            limits: Limits {
-                up: self.traffic.limits().0,
-                down: self.traffic.limits().1,
-                ..Limits::default()
-            },
+            limits: self.traffic.rates.limits(),
             unlimited: self.no_limits,
             super_seed: false,
             threads: self.threads.count(),

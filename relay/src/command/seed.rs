@@ -73,11 +73,10 @@ impl Seed {
             early: Vec::new(),
             control: None,
         };
-        let mut settings = Settings {
+        let settings = Settings {
             super_seed: self.super_seed,
-            ..self.network.settings(source, Folder::read_only(dir))?
+            ..self.network.settings(source, Folder::read_only(dir), &self.limits)?
         };
-        self.limits.apply(&mut settings, self.network.listens())?;
         trade::run(settings, orders)
     }
 

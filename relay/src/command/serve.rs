@@ -11,8 +11,8 @@ use serde_json::json;
 use tombolo_core::key::{SwarmKey, unhex};
 
 use super::failure::Failure;
-use super::flags::{Encryption, Finders, Threads};
-use super::limits::{Limits, Rates};
+use super::flags::{Encryption, Finders, Rates, Threads};
+use super::limits::Limits;
 use super::listener::Listener;
 use super::logs::Logs;
 use super::settings::Config;
@@ -182,11 +182,7 @@ impl ServeArgs {
                 None => BridgePolicy::List,
             },
             add: add?,
-            session: limits::Limits {
-                up: self.relay.rates.up,
-                down: self.relay.rates.down,
-                ..self.relay.limits.read()?
-            },
+            session: self.relay.limits.read(self.relay.rates)?,
             allow: self.relay.allow.clone(),
             page: self.relay.page.clone(),
             ..self.tracker.settings(self.listen())?

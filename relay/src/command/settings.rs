@@ -22,8 +22,8 @@ use file::File;
 /// What names of variables begin with.
 const PREFIX: &str = "TOMBOLO_";
 
-/// Flags whose values are never shown.
-const SECRET: [&str; 1] = ["token"];
+/// Flags whose values are never shown: they are passwords, or have one in them.
+const SECRET: [&str; 2] = ["token", "proxy"];
 
 /// The flags of a command that can be configured by a file.
 #[derive(Args, Clone, Debug)]

@@ -1,15 +1,18 @@
 //! The node of the DHT: gives the machine of the core its datagrams and its time, and does what it wants done.
 
-use std::net::SocketAddr;
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tombolo_core::dht::krpc::{Body, Message, Query};
 use tombolo_core::dht::{Action, Config, Dht, Event};
 
 use super::{Ask, Clock, Settings, deliver};
 use crate::outside::is_local;
+use crate::proxy::Way;
 use crate::shards::Shards;
 use crate::udp::{Kind, Udp};
 
@@ -31,6 +34,9 @@ pub(super) struct Node {
     shards: Shards,
     clock: Clock,
     bootstrap: Vec<String>,
+    way: Way,
+    /// Questions to nodes of which only the proxy knows the address, by their transactions.
+    scouts: HashSet<Vec<u8>>,
     allow_local: bool,
     state: Option<PathBuf>,
     datagrams: mpsc::Receiver<Datagram>,
@@ -46,17 +52,19 @@ impl Node {
             let (sender, shards) = (sender.clone(), shards.clone());
             socket.take(
                 Kind::Dht,
-                Box::new(move |_, datagram, from| {
+                Box::new(move |_, datagram, (from, _)| {
                     if shards.allows(from) {
                         let _ = sender.try_send((from, datagram.to_vec()));
                     }
                 }),
             );
         }
-        let has = |v6: bool| sockets.iter().any(|socket| socket.local_address().is_ipv6() == v6);
+        // Where nothing is at that address; whether its family can be sent to is what counts.
+        let [v4, v6] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let has = |ip: IpAddr| sockets.iter().any(|socket| socket.reaches((ip, 0).into()));
         let config = Config {
-            v4: has(false),
-            v6: has(true),
+            v4: has(v4),
+            v6: has(v6),
             // Who takes no links cannot be asked either.
             read_only: settings.listening.is_empty(),
             allow_local: settings.allow_local,
@@ -77,6 +85,8 @@ impl Node {
             shards,
             clock,
             bootstrap: settings.bootstrap(),
+            way: settings.way.clone(),
+            scouts: HashSet::new(),
             allow_local: settings.allow_local,
             state: settings.state.clone(),
             datagrams,
@@ -97,8 +107,11 @@ impl Node {
         loop {
             let deadline = self.dht.deadline();
             tokio::select! {
-                Some((from, datagram)) = self.datagrams.recv() => self.handle(Event::Datagram(from, &datagram)),
-                Some(ask) = asks.recv() => self.obey(&ask, *port.borrow()),
+                Some((from, datagram)) = self.datagrams.recv() => {
+                    self.hear_scout(from, &datagram);
+                    self.handle(Event::Datagram(from, &datagram));
+                }
+                Some(ask) = asks.recv() => self.obey(ask, *port.borrow()),
                 Some(contacts) = self.contacts.1.recv() => self.handle(Event::Contacts(&contacts)),
                 Some(stopped) = stop.recv() => {
                     self.save();
@@ -111,14 +124,16 @@ impl Node {
         }
     }
 
-    fn obey(&mut self, ask: &Ask, announce: Option<u16>) {
+    fn obey(&mut self, ask: Ask, announce: Option<u16>) {
         match ask {
             Ask::Lookup(_, swarms) => {
-                for swarm in swarms.iter().copied() {
+                for swarm in swarms {
                     self.handle(Event::Search { swarm, announce });
                 }
             }
-            Ask::Node(address) => self.handle(Event::Contacts(&[*address])),
+            Ask::Node(address) => self.handle(Event::Contacts(&[address])),
+            // Whoever asked may be gone.
+            Ask::Figures(answer) => drop(answer.send(self.dht.figures())),
         }
     }
 
@@ -135,14 +150,62 @@ impl Node {
     }
 
     fn send(&self, to: SocketAddr, datagram: &[u8]) {
-        let family = |socket: &&Arc<Udp>| socket.local_address().is_ipv6() == to.is_ipv6();
-        if let Some(socket) = self.sockets.iter().find(family).filter(|_| self.shards.allows(to)) {
+        let reaches = |socket: &&Arc<Udp>| socket.reaches(to);
+        if let Some(socket) = self.sockets.iter().find(reaches).filter(|_| self.shards.allows(to)) {
             socket.send(datagram, to);
         }
     }
 
+    /// Asks a node of which only its name is known whether it is there: its answer shows its address.
+    fn scout(&mut self, host: &str, port: u16) {
+        let mut transaction = [0; 8];
+        let Some(id) = self.dht.id(false).filter(|_| getrandom::fill(&mut transaction).is_ok()) else {
+            return;
+        };
+        let question = Message {
+            transaction: transaction.to_vec(),
+            body: Body::Query(id, Query::Ping),
+            read_only: true,
+            ip: None,
+        };
+        self.scouts.insert(transaction.to_vec());
+        self.sockets
+            .iter()
+            .for_each(|socket| socket.send_to_host(&question.encode(), host, port));
+    }
+
+    /// The answer to such a question names a node.
+    fn hear_scout(&mut self, from: SocketAddr, datagram: &[u8]) {
+        if self.scouts.is_empty() {
+            return;
+        }
+        if let Ok(Message {
+            transaction,
+            body: Body::Response(_),
+            ..
+        }) = Message::decode(datagram)
+            && self.scouts.remove(&transaction)
+        {
+            self.handle(Event::Contacts(&[from]));
+        }
+    }
+
     /// Resolves the names of the nodes to begin with.
-    fn bootstrap(&self) {
+    fn bootstrap(&mut self) {
+        if self.way.has_proxy() {
+            // Those that did not answer the last time.
+            self.scouts.clear();
+            for name in self.bootstrap.clone() {
+                if let Ok(address) = name.parse() {
+                    self.handle(Event::Contacts(&[address]));
+                } else if let Some((host, port)) = name.rsplit_once(':')
+                    && let Ok(port) = port.parse()
+                {
+                    self.scout(host, port);
+                }
+            }
+            return;
+        }
         for name in self.bootstrap.clone() {
             let (contacts, allow_local) = (self.contacts.0.clone(), self.allow_local);
             tokio::spawn(async move {

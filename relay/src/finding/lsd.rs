@@ -19,10 +19,8 @@ const LOOPBACK: u32 = 1;
 pub(super) struct Place {
     /// The port at which we take links.
     pub(super) port: u16,
-    /// The interface, by its address, instead of the listeners'.
-    pub(super) interface: Option<IpAddr>,
-    /// Where we take links: families without a listener are not announced in.
-    pub(super) listening: Vec<SocketAddr>,
+    /// The interfaces of IPv4 and IPv6, by their addresses. A family without one is not announced in.
+    pub(super) interfaces: [Option<IpAddr>; 2],
 }
 
 /// One group that we have joined.
@@ -74,16 +72,13 @@ async fn receive(group: &Option<Group>, buffer: &mut [u8]) -> io::Result<(usize,
 }
 
 fn join(place: &Place) -> [Option<Group>; 2] {
-    let listener = |v6: bool| {
-        let own = place.listening.iter().map(SocketAddr::ip).find(|ip| ip.is_ipv6() == v6);
-        own.map(|own| place.interface.filter(|ip| ip.is_ipv6() == v6).unwrap_or(own))
-    };
+    let [v4, v6] = place.interfaces;
     // Where a family has no multicast, the other may.
-    let v4 = listener(false).and_then(|ip| match ip {
+    let v4 = v4.and_then(|ip| match ip {
         IpAddr::V4(ip) => join_v4(ip).ok(),
         IpAddr::V6(_) => None,
     });
-    let v6 = listener(true).and_then(|ip| match ip {
+    let v6 = v6.and_then(|ip| match ip {
         IpAddr::V6(ip) => join_v6(ip).ok(),
         IpAddr::V4(_) => None,
     });

@@ -15,10 +15,12 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tombolo_core::dht::Figures;
 use tombolo_core::event::{Event, Torrent};
 use tombolo_core::key::SwarmKey;
 use tombolo_core::time::Time;
 
+use crate::proxy::Way;
 use crate::shard::ShardConfig;
 use crate::shards::Shards;
 use crate::udp::Udp;
@@ -38,6 +40,8 @@ pub enum Ask {
     Lookup(Torrent, Vec<SwarmKey>),
     /// A node of the DHT may be there.
     Node(SocketAddr),
+    /// How the node of the DHT does. Without one the answer does not come.
+    Figures(oneshot::Sender<Figures>),
 }
 
 /// What to use.
@@ -59,6 +63,8 @@ pub struct Settings {
     pub confined: bool,
     /// Where TCP peers are taken; UDP uses the same ports.
     pub listening: Vec<SocketAddr>,
+    /// From where and through what all this is done.
+    pub way: Way,
     /// The file that the DHT's table is kept in.
     pub state: Option<PathBuf>,
 }
@@ -68,6 +74,16 @@ impl Settings {
     fn is_loopback(&self) -> bool {
         let listens = !self.listening.is_empty();
         self.confined || (listens && self.listening.iter().all(|address| address.ip().is_loopback()))
+    }
+
+    /// The same as far as it can be done through a proxy, where nothing of our own can be reached: by the DHT alone, asking only.
+    fn hidden(self) -> Self {
+        Self {
+            lsd: false,
+            portmap: false,
+            listening: Vec::new(),
+            ..self
+        }
     }
 
     /// Whether there is to be a node of the DHT: on loopback only if it is told where to begin.
@@ -82,6 +98,32 @@ impl Settings {
 
     fn has_portmap(&self) -> bool {
         self.portmap && !self.listening.is_empty() && !self.is_loopback()
+    }
+
+    /// Where to have sockets of our own.
+    fn places(&self) -> Vec<SocketAddr> {
+        let port = |v6| {
+            let listens = self.listening.iter().find(|address| address.is_ipv6() == v6);
+            listens.map_or(0, SocketAddr::port)
+        };
+        let own = |ip: &IpAddr| SocketAddr::new(*ip, port(ip.is_ipv6()));
+        match (self.way.own_addresses(), &self.listening[..]) {
+            ([], []) => vec![own(&Ipv4Addr::UNSPECIFIED.into())],
+            ([], listening) => listening.to_vec(),
+            (from, _) => from.iter().map(own).collect(),
+        }
+    }
+
+    /// The interface of local discovery in one family, by its address; `None`: there is nothing to announce in it.
+    fn interface(&self, v6: bool) -> Option<IpAddr> {
+        let of = |ip: &IpAddr| ip.is_ipv6() == v6;
+        let listens = self.listening.iter().map(SocketAddr::ip).find(of)?;
+        let from = self.way.own_addresses();
+        match self.lsd_interface.filter(of) {
+            Some(named) => Some(named),
+            None if from.is_empty() => Some(listens),
+            None => from.iter().copied().find(of),
+        }
     }
 
     fn port(&self) -> Option<u16> {
@@ -108,6 +150,7 @@ pub struct Finding {
 
 /// What runs. Dropping it leaves it running.
 pub struct Running {
+    asks: mpsc::UnboundedSender<Ask>,
     tasks: Vec<JoinHandle<()>>,
     stop: Option<mpsc::Sender<oneshot::Sender<()>>>,
     mapped: portmap::Mapped,
@@ -120,20 +163,20 @@ impl Finding {
     /// # Errors
     /// No UDP socket can be had.
     pub fn open(settings: Settings, shared: &[Arc<Udp>]) -> io::Result<Option<Self>> {
+        let mut settings = settings;
+        if settings.way.has_proxy() {
+            settings = settings.hidden();
+            // Not beside it, if it carries no datagrams.
+            settings.dht &= !shared.is_empty();
+        }
         if !(settings.has_dht() || settings.has_lsd() || settings.has_portmap()) {
             return Ok(None);
         }
         let mut sockets = shared.to_vec();
         let own = settings.has_dht() && shared.is_empty();
         if own {
-            let anywhere = [SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))];
-            let addresses = if settings.listening.is_empty() {
-                &anywhere[..]
-            } else {
-                &settings.listening
-            };
-            for address in addresses {
-                sockets.push(open(*address)?);
+            for address in settings.places() {
+                sockets.push(open(address)?);
             }
         }
         let (sender, asks) = mpsc::unbounded_channel();
@@ -171,7 +214,7 @@ impl Finding {
             sockets,
             own,
             mut asks,
-            sender: _,
+            sender,
         } = self;
         let clock = Clock::default();
         let mut tasks: Vec<_> = sockets
@@ -183,7 +226,7 @@ impl Finding {
         let (external, port) = watch::channel(settings.port());
         if settings.has_portmap() {
             tasks.push(tokio::spawn(portmap::run(
-                settings.listening.clone(),
+                (settings.listening.clone(), settings.way.own_addresses().to_vec()),
                 mapped.clone(),
                 external,
             )));
@@ -201,14 +244,9 @@ impl Finding {
             && let Some(port) = settings.port()
         {
             let (sender, receiver) = mpsc::unbounded_channel();
-            let interface = settings.lsd_interface;
-            let listening = settings.listening.clone();
+            let interfaces = [false, true].map(|v6| settings.interface(v6));
             tasks.push(tokio::spawn(lsd::run(
-                lsd::Place {
-                    port,
-                    interface,
-                    listening,
-                },
+                lsd::Place { port, interfaces },
                 receiver,
                 shards,
                 clock,
@@ -226,11 +264,21 @@ impl Finding {
                 }
             }
         }));
-        Running { tasks, stop, mapped }
+        Running {
+            asks: sender,
+            tasks,
+            stop,
+            mapped,
+        }
     }
 }
 
 impl Running {
+    /// Where to ask it something.
+    pub(crate) fn asks(&self) -> mpsc::UnboundedSender<Ask> {
+        self.asks.clone()
+    }
+
     /// Ends: the table is written out, the router's port given back.
     pub async fn stop(self) {
         let ending = async {
@@ -246,6 +294,13 @@ impl Running {
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), ending).await;
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// How the node of the DHT does; `None`: there is none.
+pub(crate) async fn figures(asks: &mpsc::UnboundedSender<Ask>) -> Option<Figures> {
+    let (sender, answer) = oneshot::channel();
+    asks.send(Ask::Figures(sender)).ok()?;
+    answer.await.ok()
 }
 
 /// A UDP socket on that port; on another one where it is taken, for nothing depends on it.
@@ -305,5 +360,45 @@ mod tests {
         assert!(local.has_dht() && local.has_lsd());
         (local.dht, local.lsd) = (false, false);
         assert!(!local.has_dht() && !local.has_lsd());
+    }
+
+    #[test]
+    fn what_is_opened_is_at_the_addresses_named() {
+        let parse = |list: &[&str]| {
+            list.iter()
+                .map(|address| address.parse().unwrap())
+                .collect::<Vec<SocketAddr>>()
+        };
+        let settings = |listening: &[&str], from: &[&str]| Settings {
+            listening: parse(listening),
+            way: Way::new(None, from.iter().map(|ip| ip.parse().unwrap()).collect()),
+            ..Settings::default()
+        };
+        for (listening, from, places, interfaces) in [
+            (&[][..], &[][..], &["0.0.0.0:0"][..], [None, None]),
+            (
+                &["127.0.0.1:5", "[::1]:6"],
+                &[],
+                &["127.0.0.1:5", "[::1]:6"],
+                [Some("127.0.0.1"), Some("::1")],
+            ),
+            (&[], &["127.0.0.9"], &["127.0.0.9:0"], [None, None]),
+            (
+                &["0.0.0.0:5"],
+                &["127.0.0.9", "::1"],
+                &["127.0.0.9:5", "[::1]:0"],
+                [Some("127.0.0.9"), None],
+            ),
+            (&["0.0.0.0:5"], &["::1"], &["[::1]:0"], [None, None]),
+        ] {
+            let settings = settings(listening, from);
+            assert_eq!(settings.places(), parse(places), "{listening:?} {from:?}");
+            let expected = interfaces.map(|ip| ip.map(|ip| ip.parse().unwrap()));
+            assert_eq!(
+                [false, true].map(|v6| settings.interface(v6)),
+                expected,
+                "{listening:?} {from:?}"
+            );
+        }
     }
 }

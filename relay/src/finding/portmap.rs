@@ -15,7 +15,8 @@ use igd_next::aio::tokio::{Tokio, search_gateway};
 use tokio::sync::watch;
 
 /// How long a port is asked for. A router that forgets it sooner is asked again at half of what it says.
-const LEASE: Duration = Duration::from_secs(3_600);
+const LEASE: Duration = Duration::from_secs(SECONDS as u64);
+const SECONDS: u32 = 3_600;
 
 /// How long until a router that gave nothing is asked again.
 const RETRY: Duration = Duration::from_secs(900);
@@ -28,14 +29,29 @@ const NAME: &str = "Tombolo";
 pub(super) struct Mapped(Arc<Mutex<Vec<Lease>>>);
 
 /// One port of one protocol.
+#[derive(Clone)]
 enum Lease {
     Pcp(Box<PortMapping>),
-    Upnp(Box<Gateway<Tokio>>, PortMappingProtocol, u16),
+    Upnp(Box<Opened>),
+}
+
+/// A port that a router opened by UPnP.
+#[derive(Clone)]
+struct Opened {
+    gateway: Gateway<Tokio>,
+    protocol: PortMappingProtocol,
+    external: u16,
+    local: SocketAddr,
 }
 
 impl Mapped {
     fn take(&self) -> Vec<Lease> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What there is. It stays, so that a process that ends meanwhile gives it back.
+    fn leases(&self) -> Vec<Lease> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn put(&self, leases: Vec<Lease>) {
@@ -48,14 +64,19 @@ impl Mapped {
             // What the router does not take back runs out by itself.
             match lease {
                 Lease::Pcp(mapping) => drop(mapping.try_drop().await),
-                Lease::Upnp(gateway, protocol, port) => drop(gateway.remove_port(protocol, port).await),
+                Lease::Upnp(opened) => drop(opened.gateway.remove_port(opened.protocol, opened.external).await),
             }
         }
     }
 }
 
 /// Runs for ever. The port that peers reach is told as soon as it is known.
-pub(super) async fn run(listening: Vec<SocketAddr>, mapped: Mapped, external: watch::Sender<Option<u16>>) {
+/// With addresses of ours named that is done from these alone.
+pub(super) async fn run(
+    (listening, from): (Vec<SocketAddr>, Vec<IpAddr>),
+    mapped: Mapped,
+    external: watch::Sender<Option<u16>>,
+) {
     // A port at a router is a matter of IPv4.
     let Some(port) = listening
         .iter()
@@ -64,39 +85,68 @@ pub(super) async fn run(listening: Vec<SocketAddr>, mapped: Mapped, external: wa
     else {
         return;
     };
+    let own = *external.borrow();
     loop {
-        let leases = lease(port).await;
-        let wait = match leases.first() {
-            Some(first) => {
-                external.send_replace(Some(first.port()));
-                first.life() / 2
-            }
-            None => RETRY,
-        };
-        mapped.put(leases);
+        let wait = round(&mapped, || lease(port, &from)).await;
+        external.send_replace(mapped.leases().first().map(Lease::port).or(own));
         tokio::time::sleep(wait.max(Duration::from_secs(60))).await;
     }
+}
+
+/// Renews what there is, or asks for it where there is nothing, or no longer; how long that is good for.
+async fn round(mapped: &Mapped, ask: impl AsyncFnOnce() -> Vec<Lease>) -> Duration {
+    let mut leases = mapped.leases();
+    let mut renewed = !leases.is_empty();
+    for lease in &mut leases {
+        renewed = renewed && lease.renew().await;
+    }
+    if !renewed {
+        // What is left of it must not stay beside what is asked for now.
+        mapped.release().await;
+        leases = ask().await;
+    }
+    let life = leases.iter().map(Lease::life).min();
+    mapped.put(leases);
+    life.map_or(RETRY, |life| life / 2)
 }
 
 impl Lease {
     fn port(&self) -> u16 {
         match self {
             Self::Pcp(mapping) => mapping.external_port().get(),
-            Self::Upnp(_, _, port) => *port,
+            Self::Upnp(opened) => opened.external,
         }
     }
 
     fn life(&self) -> Duration {
         match self {
             Self::Pcp(mapping) => Duration::from_secs(mapping.lifetime().into()).min(LEASE),
-            Self::Upnp(..) => LEASE,
+            Self::Upnp(_) => LEASE,
+        }
+    }
+
+    /// Asks for the same port again: the router knows it by its nonce (PCP), or by its number and whom it leads to. Whether it is ours.
+    async fn renew(&mut self) -> bool {
+        match self {
+            Self::Pcp(mapping) => mapping.renew().await.is_ok(),
+            Self::Upnp(opened) => opened.open().await,
         }
     }
 }
 
+impl Opened {
+    async fn open(&self) -> bool {
+        let added = self
+            .gateway
+            .add_port(self.protocol, self.external, self.local, SECONDS, NAME);
+        added.await.is_ok()
+    }
+}
+
 /// Asks for the port, TCP first: what it gets is what UDP is asked for.
-async fn lease(port: NonZeroU16) -> Vec<Lease> {
-    let Some((gateway, own)) = route() else {
+async fn lease(port: NonZeroU16, from: &[IpAddr]) -> Vec<Lease> {
+    let is_named = |own: Ipv4Addr| from.is_empty() || from.contains(&own.into());
+    let Some((gateway, own)) = route().filter(|(_, own)| is_named(*own)) else {
         return Vec::new();
     };
     let by_pcp = by_pcp(gateway, own, port).await;
@@ -113,7 +163,7 @@ async fn by_pcp(gateway: Ipv4Addr, own: Ipv4Addr, port: NonZeroU16) -> Vec<Lease
     for protocol in [InternetProtocol::Tcp, InternetProtocol::Udp] {
         let options = PortMappingOptions {
             external_port: Some(wanted),
-            lifetime_seconds: Some(LEASE.as_secs() as u32),
+            lifetime_seconds: Some(SECONDS),
             timeout_config: Some(TimeoutConfig {
                 initial_timeout: Duration::from_millis(250),
                 max_retries: 3,
@@ -137,20 +187,26 @@ async fn by_upnp(options: SearchOptions, own: Ipv4Addr, port: NonZeroU16) -> Vec
         return Vec::new();
     };
     let local = SocketAddr::from((own, port.get()));
-    let seconds = LEASE.as_secs() as u32;
-    let tcp = PortMappingProtocol::TCP;
-    let external = match gateway.add_port(tcp, port.get(), local, seconds, NAME).await {
-        Ok(()) => port.get(),
-        // Somebody else has that one.
-        Err(_) => match gateway.add_any_port(tcp, local, seconds, NAME).await {
-            Ok(port) => port,
-            Err(_) => return Vec::new(),
-        },
+    let mut tcp = Opened {
+        gateway,
+        protocol: PortMappingProtocol::TCP,
+        external: port.get(),
+        local,
     };
-    let mut leases = vec![Lease::Upnp(Box::new(gateway.clone()), tcp, external)];
-    let udp = PortMappingProtocol::UDP;
-    if gateway.add_port(udp, external, local, seconds, NAME).await.is_ok() {
-        leases.push(Lease::Upnp(Box::new(gateway), udp, external));
+    if !tcp.open().await {
+        // Somebody else has that one.
+        match tcp.gateway.add_any_port(tcp.protocol, local, SECONDS, NAME).await {
+            Ok(port) => tcp.external = port,
+            Err(_) => return Vec::new(),
+        }
+    }
+    let udp = Opened {
+        protocol: PortMappingProtocol::UDP,
+        ..tcp.clone()
+    };
+    let mut leases = vec![Lease::Upnp(Box::new(tcp))];
+    if udp.open().await {
+        leases.push(Lease::Upnp(Box::new(udp)));
     }
     leases
 }
@@ -180,6 +236,7 @@ fn default_route(table: &str) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, UdpSocket};
 
@@ -224,6 +281,63 @@ mod tests {
         mapped.put(leases);
         mapped.release().await;
         assert!(mapped.take().is_empty());
+    }
+
+    /// A router that speaks PCP (RFC 6887): each MAP that it was told, by nonce, protocol and lifetime. It refuses as soon as it is told to.
+    async fn pcp_router(socket: UdpSocket, told: Told, refuses: Arc<AtomicBool>) {
+        let mut packet = [0; 1_100];
+        while let Ok((length, from)) = socket.recv_from(&mut packet).await {
+            let request = &packet[..length];
+            assert_eq!((length, &request[..2]), (60, &[2, 1][..]), "MAP and no options");
+            let life = u32::from_be_bytes(request[4..8].try_into().unwrap());
+            told.lock().unwrap().push((request[24..36].to_vec(), request[36], life));
+            // The head of an answer (section 7.2), and MAP again with another port and address (section 11.1).
+            let mut reply = vec![2, 0x81, 0, 2 * u8::from(refuses.load(Ordering::Relaxed))];
+            reply.extend_from_slice(&request[4..8]);
+            reply.extend([0, 0, 0, 1]);
+            reply.resize(24, 0);
+            reply.extend_from_slice(&request[24..42]);
+            reply.extend([0x30, 0x39]);
+            reply.extend("::ffff:203.0.113.1".parse::<std::net::Ipv6Addr>().unwrap().octets());
+            socket.send_to(&reply, from).await.unwrap();
+        }
+    }
+
+    type Told = Arc<Mutex<Vec<(Vec<u8>, u8, u32)>>>;
+
+    #[tokio::test]
+    async fn a_port_is_renewed_and_not_asked_for_anew() {
+        let gateway = Ipv4Addr::new(127, 4, 4, 8);
+        // The protocol's port is fixed; where another program has it there is nothing to test with.
+        let Ok(socket) = UdpSocket::bind((gateway, 5351)).await else {
+            return;
+        };
+        let (told, refuses) = (Told::default(), Arc::<AtomicBool>::default());
+        tokio::spawn(pcp_router(socket, told.clone(), refuses.clone()));
+        let port = NonZeroU16::new(6881).unwrap();
+        let ask = async || by_pcp(gateway, Ipv4Addr::LOCALHOST, port).await;
+        let heard = || std::mem::take(&mut *told.lock().unwrap());
+        let mapped = Mapped::default();
+        assert_eq!(round(&mapped, ask).await, LEASE / 2);
+        let first = heard();
+        assert_eq!(first.len(), 2);
+        assert_eq!(round(&mapped, ask).await, LEASE / 2);
+        assert_eq!(heard(), first, "the same mappings by their nonces");
+        assert_eq!(
+            mapped.leases().iter().map(Lease::port).collect::<Vec<_>>(),
+            [12_345, 12_345]
+        );
+        refuses.store(true, Ordering::Relaxed);
+        assert_eq!(round(&mapped, ask).await, RETRY);
+        assert!(mapped.leases().is_empty(), "it is ours no more");
+        let given_back = |told: &&(_, u8, u32)| told.2 == 0;
+        assert_eq!(heard().iter().filter(given_back).count(), 2, "both are given back");
+        refuses.store(false, Ordering::Relaxed);
+        assert_eq!(round(&mapped, ask).await, LEASE / 2);
+        assert_eq!(mapped.leases().len(), 2);
+        heard();
+        mapped.release().await;
+        assert_eq!(heard().iter().filter(given_back).count(), 2);
     }
 
     /// A router that speaks UPnP: answers the search, describes itself, does as it is told. What it was told is sent on.
@@ -335,11 +449,14 @@ mod tests {
         assert_eq!(leases.iter().map(Lease::port).collect::<Vec<_>>(), [6881, 6881]);
         let mapped = Mapped::default();
         mapped.put(leases);
+        round(&mapped, async || panic!("they are renewed")).await;
         mapped.release().await;
         let told: Vec<_> = std::iter::from_fn(|| told.try_recv().ok()).collect();
         assert_eq!(
             told,
             [
+                "AddPortMapping TCP",
+                "AddPortMapping UDP",
                 "AddPortMapping TCP",
                 "AddPortMapping UDP",
                 "DeletePortMapping TCP",

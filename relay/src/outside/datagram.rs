@@ -1,6 +1,7 @@
 //! A conversation of datagrams with one host, as UDP trackers have it (BEP 15).
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
@@ -8,7 +9,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tombolo_core::tracker::udp::Family;
 
 use super::Policy;
-use super::address::resolve;
+use super::address::{resolve, unresolved};
+use crate::proxy::{Target, Way};
+use crate::udp::tunnel;
 
 /// The longest datagram read, in bytes: more peers than anybody needs.
 const LONGEST: usize = 16 * 1024;
@@ -21,21 +24,16 @@ pub(super) async fn run(
     mut outgoing: UnboundedReceiver<Bytes>,
     receive: impl Fn(Family, Bytes),
 ) -> Result<(), String> {
-    if policy.way.has_proxy() {
-        return Err("UDP trackers are not asked while there is a proxy".into());
-    }
     let (host, port) = to.rsplit_once(':').ok_or("no port")?;
     let port = port.parse().map_err(|_| "no port")?;
+    if policy.way.has_proxy() {
+        let target = unresolved(policy, host, port)?;
+        let through = proxied(&policy.way, target, outgoing, receive).await;
+        return through.map_err(|error| error.to_string());
+    }
     let address = *resolve(policy, host, port).await?.first().ok_or("no address")?;
-    let (local, family): (SocketAddr, _) = match address {
-        SocketAddr::V4(_) => ((Ipv4Addr::UNSPECIFIED, 0).into(), Family::V4),
-        SocketAddr::V6(_) => ((Ipv6Addr::UNSPECIFIED, 0).into(), Family::V6),
-    };
-    let own = policy
-        .way
-        .own_address(address.ip())
-        .map_err(|error| error.to_string())?;
-    let local = own.map_or(local, |own| (own, 0).into());
+    let family = family(address);
+    let local = policy.way.here(address.ip()).map_err(|error| error.to_string())?;
     let socket = UdpSocket::bind(local).await.map_err(|error| error.to_string())?;
     socket.connect(address).await.map_err(|error| error.to_string())?;
     let mut buffer = vec![0; LONGEST];
@@ -50,5 +48,42 @@ pub(super) async fn run(
                 receive(family, Bytes::copy_from_slice(&buffer[..length]));
             }
         }
+    }
+}
+
+/// The same through a proxy, which resolves the name. Whoever sends to where the proxy has us is heard, as without knowing the address it
+/// cannot be otherwise; that an answer is one, its transaction shows.
+async fn proxied(
+    way: &Way,
+    to: Target<'_>,
+    mut outgoing: UnboundedReceiver<Bytes>,
+    receive: impl Fn(Family, Bytes),
+) -> io::Result<()> {
+    let (mut control, relay) = way.associate().await?;
+    let socket = UdpSocket::bind(way.here(relay.ip())?).await?;
+    socket.connect(relay).await?;
+    let mut buffer = vec![0; LONGEST];
+    loop {
+        tokio::select! {
+            data = outgoing.recv() => {
+                let Some(data) = data else { return Ok(()) };
+                socket.send(&tunnel::join(to, &data)?).await?;
+            }
+            received = socket.recv(&mut buffer) => {
+                if let Some((from, data)) = tunnel::split(&buffer[..received?]) {
+                    receive(family(from), Bytes::copy_from_slice(data));
+                }
+            }
+            () = tunnel::ended(&mut control) => {
+                return Err(io::Error::other("the proxy carries no more datagrams"));
+            }
+        }
+    }
+}
+
+const fn family(address: SocketAddr) -> Family {
+    match address {
+        SocketAddr::V4(_) => Family::V4,
+        SocketAddr::V6(_) => Family::V6,
     }
 }

@@ -6,6 +6,7 @@
 mod address;
 mod datagram;
 mod fetch;
+mod http;
 pub mod once;
 mod stream;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use tokio::task::AbortHandle;
 use tombolo_core::event::{Action, Event, Job, Socket};
 use tombolo_core::tracker::udp::Family;
 
+pub(crate) use address::stand_in;
 pub use tombolo_core::address::is_local;
 
 use crate::proxy::Way;
@@ -34,7 +36,7 @@ const USER_AGENT: &str = concat!("Tombolo/", env!("CARGO_PKG_VERSION"));
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// With whom may be talked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// Whether loopback and private addresses are allowed.
     pub allow_local: bool,

@@ -19,7 +19,7 @@ pub(super) async fn connect(policy: &Policy, url: &Url) -> Result<Stream, String
     let port = url.port_or_known_default().ok_or("the URL has no port")?;
     let connecting = async {
         if policy.way.has_proxy() {
-            let target = Target::Host(unresolved(policy, host)?, port);
+            let target = unresolved(policy, host, port)?;
             let stream = policy.way.connect(target).await.map_err(|error| error.to_string())?;
             return secure(url, host, stream).await;
         }

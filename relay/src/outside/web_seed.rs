@@ -8,17 +8,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_RANGE, HOST, RANGE, RETRY_AFTER, USER_AGENT};
-use hyper::{HeaderMap, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
+use hyper::{HeaderMap, Response, StatusCode};
 use tombolo_core::event::Refused;
-use url::{Position, Url};
+use url::Url;
 
-use super::fetch::{MAX_REDIRECTS, Task, parse, redirected};
-use super::stream::connect;
+use super::http::{Connection, MAX_REDIRECTS, parse, redirected};
 use super::{PATIENCE, Policy};
 
 /// How long an idle connection is kept: less than most servers keep theirs.
@@ -39,23 +36,17 @@ pub(super) struct Wanted {
 #[derive(Default)]
 pub(super) struct Idle(Mutex<HashMap<String, (Connection, Instant)>>);
 
-struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
-    /// What drives it.
-    _task: Task,
-}
-
 impl Idle {
     fn take(&self, url: &Url) -> Option<Connection> {
         let origin = url.origin().ascii_serialization();
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (connection, since) = idle.remove(&origin)?;
-        (since.elapsed() < IDLE && !connection.sender.is_closed()).then_some(connection)
+        (since.elapsed() < IDLE && !connection.is_closed()).then_some(connection)
     }
 
     fn keep(&self, url: &Url, connection: Connection) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|_, (connection, since)| since.elapsed() < IDLE && !connection.sender.is_closed());
+        idle.retain(|_, (connection, since)| since.elapsed() < IDLE && !connection.is_closed());
         if idle.len() < MAX_IDLE {
             idle.insert(url.origin().ascii_serialization(), (connection, Instant::now()));
         }
@@ -97,34 +88,19 @@ async fn ask(
     url: &Url,
     wanted: &Wanted,
 ) -> Result<(Response<Incoming>, Connection), String> {
+    let range = || {
+        let start = wanted.start?;
+        Some((RANGE, format!("bytes={start}-{}", start + wanted.length - 1)))
+    };
     if let Some(mut connection) = idle.take(url)
-        && connection.sender.ready().await.is_ok()
-        && let Ok(response) = connection.sender.send_request(request(url, wanted)?).await
+        && connection.is_free().await
+        && let Ok(response) = connection.get(url, range()).await
     {
         return Ok((response, connection));
     }
-    let stream = connect(policy, url).await?;
-    let (sender, driver) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| error.to_string())?;
-    let task = Task(tokio::spawn(async move {
-        // Its failure is the request's failure too.
-        let _ = driver.await;
-    }));
-    let mut connection = Connection { sender, _task: task };
-    let response = connection.sender.send_request(request(url, wanted)?).await;
-    Ok((response.map_err(|error| error.to_string())?, connection))
-}
-
-fn request(url: &Url, wanted: &Wanted) -> Result<Request<Empty<Bytes>>, String> {
-    let mut request = Request::get(&url[Position::BeforePath..Position::AfterQuery])
-        .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
-        .header(USER_AGENT, super::USER_AGENT)
-        .header(ACCEPT, "*/*");
-    if let Some(start) = wanted.start {
-        request = request.header(RANGE, format!("bytes={start}-{}", start + wanted.length - 1));
-    }
-    request.body(Empty::new()).map_err(|error| error.to_string())
+    let mut connection = Connection::open(policy, url).await?;
+    let response = connection.get(url, range()).await?;
+    Ok((response, connection))
 }
 
 /// Whether the answer is to the question: a server that knows no ranges sends the file from its start.

@@ -20,7 +20,7 @@ use tombolo_core::metainfo::Metainfo;
 use tombolo_core::status::{PeerStatus, State, Status};
 
 use super::Relay;
-use super::bridge::{self, Refusal};
+use super::bridge::Refusal;
 use super::guard::Ends;
 use super::reply::{self, Reply};
 use crate::shard::View;
@@ -173,7 +173,7 @@ async fn peers(relay: &Arc<Relay>, torrent: Torrent, body: Value) -> Reply {
         .filter_map(host_port)
         .take(MAX_PEERS)
         .collect();
-    let addresses: Vec<SocketAddr> = bridge::resolve(hosts).await;
+    let addresses: Vec<SocketAddr> = relay.bridge.addresses(hosts).await;
     let allowed: Vec<_> = addresses
         .iter()
         .copied()

@@ -16,6 +16,7 @@ use tombolo_core::metainfo::Metainfo;
 
 use super::state::{Remembered, State};
 use super::tracker::access::Access;
+use crate::outside;
 use crate::shards::Shards;
 
 /// Swarms that the relay is in at most.
@@ -89,8 +90,8 @@ pub(crate) struct Settings {
     pub(crate) allowed: HashSet<SwarmKey>,
     /// What the tracker must not serve is not bridged either.
     pub(crate) access: Arc<Access>,
-    /// Loopback and private peers may be dialled.
-    pub(crate) allow_local: bool,
+    /// How peers are reached, and which may be dialled.
+    pub(crate) outside: outside::Policy,
     /// Peers can be found without anybody naming any: in the DHT, or on the local network.
     pub(crate) finds: bool,
     /// Our own trackers' addresses: announcing to ourselves would meet ourselves.
@@ -264,7 +265,8 @@ impl Bridge {
 
     /// Whether the address policy lets a peer be dialled.
     pub(crate) fn may_dial(&self, peer: SocketAddr) -> bool {
-        peer.port() != 0 && (self.settings.allow_local || !crate::outside::is_local(peer.ip()))
+        let outside::Policy { allow_local, way, .. } = &self.settings.outside;
+        peer.port() != 0 && (*allow_local || !outside::is_local(peer.ip()) || way.is_stand_in(peer))
     }
 
     /// A swarm that a tab asks for by `/wire`, or in which native and web peers have announced themselves to our own tracker:
@@ -404,13 +406,20 @@ impl Bridge {
     }
 
     fn remembered(&self) -> Vec<Remembered> {
+        let way = &self.settings.outside.way;
         let mut remembered: Vec<_> = self
             .joined()
             .values()
             .map(|joined| Remembered {
                 magnet: joined.magnet.to_string(),
                 pinned: joined.pinned,
-                peers: joined.peers.iter().copied().collect(),
+                // Names are in the magnet; what stands for them now, will not later.
+                peers: joined
+                    .peers
+                    .iter()
+                    .copied()
+                    .filter(|peer| !way.is_stand_in(*peer))
+                    .collect(),
             })
             .collect();
         remembered.sort_by(|a, b| a.magnet.cmp(&b.magnet));
@@ -447,10 +456,31 @@ impl Bridge {
         })
     }
 
+    /// The addresses of some hosts. A name that is not answered for in time has none; a proxy is left to resolve it.
+    pub(crate) async fn addresses(&self, peers: Vec<(String, u16)>) -> Vec<SocketAddr> {
+        let policy = &self.settings.outside;
+        let mut addresses = Vec::new();
+        for (host, port) in peers.into_iter().take(MAX_PEERS) {
+            if let Ok(ip) = host.parse() {
+                addresses.push(SocketAddr::new(ip, port));
+                continue;
+            }
+            if policy.way.has_proxy() {
+                addresses.extend(outside::stand_in(policy, &host, port));
+                continue;
+            }
+            let looking = tokio::net::lookup_host((host, port));
+            if let Ok(Ok(found)) = tokio::time::timeout(Duration::from_secs(2), looking).await {
+                addresses.extend(found);
+            }
+        }
+        addresses
+    }
+
     /// The addresses of the peers that a magnet names.
     async fn resolve(&self, magnet: &Magnet) -> Vec<SocketAddr> {
         let names = magnet.peers.iter().map(|peer| (peer.host.clone(), peer.port));
-        let resolved = resolve(names.collect()).await;
+        let resolved = self.addresses(names.collect()).await;
         resolved
             .into_iter()
             .filter(|peer| self.may_dial(*peer))
@@ -465,20 +495,4 @@ fn magnet_of(metainfo: &Metainfo) -> Magnet {
     magnet.name = Some(metainfo.name.clone());
     magnet.trackers = metainfo.trackers.iter().flatten().cloned().collect();
     magnet
-}
-
-/// The addresses of some hosts. A name that is not answered for in time has none.
-pub(crate) async fn resolve(peers: Vec<(String, u16)>) -> Vec<SocketAddr> {
-    let mut addresses = Vec::new();
-    for (host, port) in peers.into_iter().take(MAX_PEERS) {
-        if let Ok(ip) = host.parse() {
-            addresses.push(SocketAddr::new(ip, port));
-            continue;
-        }
-        let looking = tokio::net::lookup_host((host, port));
-        if let Ok(Ok(found)) = tokio::time::timeout(Duration::from_secs(2), looking).await {
-            addresses.extend(found);
-        }
-    }
-    addresses
 }

@@ -38,9 +38,33 @@ impl Addresses {
 /// Open listeners.
 pub(super) struct Listeners {
     http: Vec<TcpListener>,
-    udp: Vec<UdpSocket>,
+    udp: Vec<Desk>,
     tcp: Vec<TcpListener>,
     utp: Vec<Arc<Udp>>,
+}
+
+/// Where the tracker takes packets.
+enum Desk {
+    /// At a socket of its own.
+    Own(UdpSocket),
+    /// At one that is uTP's as well, since both were to be at that address.
+    Shared(Arc<Udp>),
+}
+
+impl Desk {
+    fn open(address: SocketAddr, utp: &[Arc<Udp>]) -> io::Result<Self> {
+        match utp.iter().find(|udp| udp.local_address() == address) {
+            Some(udp) => Ok(Self::Shared(udp.clone())),
+            None => bind(address).map(Self::Own),
+        }
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Own(socket) => socket.local_addr().ok(),
+            Self::Shared(udp) => Some(udp.local_address()),
+        }
+    }
 }
 
 impl Listeners {
@@ -50,12 +74,13 @@ impl Listeners {
             let opened: io::Result<Vec<_>> = list.iter().map(|address| listen(*address)).collect();
             opened.map_err(|error| failure(name, list, &error))
         };
-        let udp: io::Result<Vec<_>> = addresses.udp.iter().map(|address| bind(*address)).collect();
         let native = tcp("TCP", &addresses.tcp)?;
+        let utp: Vec<_> = native.iter().filter_map(bind_utp).collect();
+        let udp: io::Result<Vec<_>> = addresses.udp.iter().map(|address| Desk::open(*address, &utp)).collect();
         Ok(Self {
             http: tcp("HTTP", &addresses.http)?,
             udp: udp.map_err(|error| failure("UDP", &addresses.udp, &error))?,
-            utp: native.iter().filter_map(bind_utp).collect(),
+            utp,
             tcp: native,
         })
     }
@@ -65,7 +90,7 @@ impl Listeners {
         let tcp = |list: &[TcpListener]| list.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         Addresses {
             http: tcp(&self.http),
-            udp: self.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
+            udp: self.udp.iter().filter_map(Desk::address).collect(),
             tcp: tcp(&self.tcp),
             rtc: Vec::new(),
         }
@@ -92,11 +117,12 @@ impl Listeners {
             tasks.push(tokio::spawn(udp.clone().run()));
             tasks.push(tokio::spawn(relay.shards.clone().listen_utp(udp)));
         }
-        tasks.extend(
-            self.udp
-                .into_iter()
-                .map(|socket| tokio::spawn(tracker::udp::serve(relay.clone(), socket))),
-        );
+        for desk in self.udp {
+            match desk {
+                Desk::Own(socket) => tasks.push(tokio::spawn(tracker::udp::serve(relay.clone(), socket))),
+                Desk::Shared(udp) => tracker::udp::serve_beside(relay.clone(), &udp),
+            }
+        }
         tasks
     }
 }

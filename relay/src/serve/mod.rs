@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tombolo_core::config::Config;
 use tombolo_core::event::{Report, Source};
@@ -49,7 +50,7 @@ use crate::lists::Lists;
 use crate::rtc::{Options, Rtc};
 use crate::shard::ShardConfig;
 use crate::shards::{Reports, Shards};
-use crate::udp::Udp;
+use crate::udp::{self, Udp};
 use crate::{journal, outside, storage};
 use bridge::Bridge;
 use down::Downs;
@@ -165,6 +166,8 @@ struct Relay {
     downs: Arc<Downs>,
     /// Whether tabs can be answered over WebRTC.
     answers: bool,
+    /// Who looks for peers, where anybody does.
+    finder: Option<mpsc::UnboundedSender<finding::Ask>>,
 }
 
 /// A relay that runs. Dropping it leaves it running.
@@ -201,9 +204,11 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
     let rtc = open_rtc(&config)?;
     let mut listening = listeners.addresses();
     listening.rtc = rtc.as_ref().map_or_else(Vec::new, |rtc| rtc.local_addresses());
-    let finding = open_finding(&config, &listening, &listeners.utp()).map_err(unusable)?;
-    let endpoints = (listeners.utp(), rtc.clone(), finding.as_ref());
-    let (shards, reports) = start_shards(&config, &listening, endpoints).map_err(unusable)?;
+    let out = outgoing(&config, listeners.utp()).await?;
+    let finding = open_finding(&config, &listening, &out).map_err(unusable)?;
+    let endpoints = (out, rtc.clone(), finding.as_ref());
+    let shard = shard_config(&config, &listening, endpoints).map_err(unusable)?;
+    let (shards, reports) = Shards::start(&shard, shard_count(config.threads)).map_err(unusable)?;
     let finds = finding.as_ref().is_some_and(Finding::finds);
     let finding = finding.map(|finding| finding.run(shards.clone()));
     let relay = Arc::new(Relay {
@@ -236,13 +241,14 @@ pub async fn start(config: ServeConfig) -> Result<Running, ServeError> {
         ),
         shards,
         answers: rtc.is_some(),
+        finder: finding.as_ref().map(finding::Running::asks),
     });
     tracker::snapshot::restore(&relay.tracker, &relay.settings.snapshot);
     let mut tasks = listeners.serve(&relay);
     tasks.push(tokio::spawn(access.watch()));
     tasks.push(tokio::spawn(tracker::snapshot::keep(relay.clone())));
     tasks.push(tokio::spawn(relay.bridge.clone().tend()));
-    tasks.push(tokio::spawn(lease::run(relay.shards.clone(), budget(&config))));
+    tasks.push(tokio::spawn(lease::run(relay.shards.clone(), shard.session)));
     tasks.push(tokio::spawn(limits::reread_lists(relay.shards.clone())));
     tasks.push(tokio::spawn(tracker::forget(relay.clone())));
     tasks.push(tokio::spawn(listen_to(relay.clone(), reports)));
@@ -289,6 +295,22 @@ fn open_rtc(config: &ServeConfig) -> Result<Option<Arc<Rtc>>, ServeError> {
     }
 }
 
+/// By what sockets native peers and nodes of the DHT are reached. A relay that is in no swarm of its own needs none.
+async fn outgoing(config: &ServeConfig, listening: Vec<Arc<Udp>>) -> Result<Vec<Arc<Udp>>, ServeError> {
+    if config.bridge == BridgePolicy::Off {
+        return Ok(listening);
+    }
+    let way = &config.session.way;
+    let addresses = || {
+        way.own_addresses()
+            .iter()
+            .map(|own| SocketAddr::new(*own, 0))
+            .collect::<Vec<_>>()
+    };
+    let out = udp::outgoing(way, &listening).await;
+    out.map_err(|error| listeners::failure("UDP", &addresses(), &error))
+}
+
 /// How many shards: each further one shares its cores with the sockets, the disk and WebRTC.
 fn shard_count(threads: usize) -> usize {
     threads.div_ceil(2)
@@ -296,22 +318,23 @@ fn shard_count(threads: usize) -> usize {
 
 /// By what native peers are found. A relay that is in no swarm of its own needs none of it.
 fn open_finding(config: &ServeConfig, listening: &Addresses, utp: &[Arc<Udp>]) -> io::Result<Option<Finding>> {
-    if config.bridge == BridgePolicy::Off || config.session.way.has_proxy() {
+    if config.bridge == BridgePolicy::Off {
         return Ok(None);
     }
     let settings = finding::Settings {
         confined: listening.are_loopback(),
         listening: listening.tcp.clone(),
+        way: config.session.way.clone(),
         ..config.finding.clone()
     };
     Finding::open(settings, utp)
 }
 
-fn start_shards(
+fn shard_config(
     config: &ServeConfig,
     listening: &Addresses,
     (utp, rtc, finding): (Vec<Arc<Udp>>, Option<Arc<Rtc>>, Option<&Finding>),
-) -> io::Result<(Shards, Reports)> {
+) -> io::Result<ShardConfig> {
     let mut shard = ShardConfig {
         session: Config {
             peer_id: peer_id()?,
@@ -319,7 +342,7 @@ fn start_shards(
             port: listening.tcp.first().map_or(0, SocketAddr::port),
             dials: true,
             allow_local: config.allow_local,
-            punches: !utp.is_empty(),
+            punches: !utp.is_empty() && !config.session.way.has_proxy(),
             offers: rtc.is_some(),
             memory: MEMORY,
             cache: config.cache,
@@ -347,7 +370,7 @@ fn start_shards(
     if let Some(finding) = finding {
         finding.equip(&mut shard);
     }
-    Shards::start(&shard, shard_count(config.threads))
+    Ok(shard)
 }
 
 /// What signs the passkeys of the relay of that folder.
@@ -356,16 +379,6 @@ fn start_shards(
 /// The folder cannot be used.
 pub(crate) fn passkeys(data: &Path) -> io::Result<Passkeys> {
     State::open(data)?.passkeys()
-}
-
-/// What the shards divide among themselves.
-fn budget(config: &ServeConfig) -> lease::Budget {
-    lease::Budget {
-        up: config.session.up,
-        down: config.session.down,
-        memory: config.session.memory.unwrap_or(MEMORY),
-        cache: config.cache,
-    }
 }
 
 /// A peer id of ours (BEP 20).
@@ -390,7 +403,11 @@ fn bridging(config: &ServeConfig, listening: &Addresses, finds: bool, access: Ar
         policy: config.bridge,
         allowed: allowed.into_iter().chain(config.allow.iter().copied()).collect(),
         access,
-        allow_local: config.allow_local,
+        outside: outside::Policy {
+            allow_local: config.allow_local,
+            way: config.session.way.clone(),
+            ..outside::Policy::default()
+        },
         finds,
         own: listening.http.iter().chain(&listening.udp).copied().collect(),
     }

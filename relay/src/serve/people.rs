@@ -13,13 +13,15 @@ enum Form {
     Bytes,
     /// Should be 0.
     Fault,
+    /// True or false.
+    YesNo,
 }
 
 /// A number of `/stats.json`: its name there, what it is called here, how it is written.
 type Row = (&'static str, &'static str, Form);
 
 /// What is said, under which headings.
-const SECTIONS: [(&str, &[Row]); 4] = [
+const SECTIONS: [(&str, &[Row]); 5] = [
     (
         "Tracker",
         &[
@@ -51,6 +53,17 @@ const SECTIONS: [(&str, &[Row]); 4] = [
         ],
     ),
     (
+        "DHT",
+        &[
+            ("dht_nodes_v4", "Nodes known over IPv4", Form::Count),
+            ("dht_nodes_v6", "Nodes known over IPv6", Form::Count),
+            ("dht_lookups", "Lookups under way", Form::Count),
+            ("dht_searches", "Searches for peers", Form::Count),
+            ("dht_peers", "Peers of others remembered", Form::Count),
+            ("dht_reachable", "Reached by strangers", Form::YesNo),
+        ],
+    ),
+    (
         "This relay",
         &[
             ("rss_bytes", "Memory", Form::Bytes),
@@ -65,13 +78,16 @@ const SECTIONS: [(&str, &[Row]); 4] = [
 pub(super) fn page(numbers: &Value) -> String {
     let of = |name: &str| numbers[name].as_u64().unwrap_or_default();
     let mut sections = String::new();
-    for (heading, rows) in SECTIONS {
+    // Of a part that there is not, all is null.
+    let is_there = |rows: &[Row]| rows.iter().any(|(name, ..)| !numbers[*name].is_null());
+    for (heading, rows) in SECTIONS.into_iter().filter(|(_, rows)| is_there(rows)) {
         let _ = write!(sections, "<section><h2>{heading}</h2><dl>");
         for (name, words, form) in rows {
             let number = of(name);
             let (class, text) = match form {
                 Form::Count => ("", grouped(number)),
                 Form::Bytes => ("", size(number)),
+                Form::YesNo => ("", if numbers[*name] == true { "yes" } else { "not yet" }.to_owned()),
                 Form::Fault => (if number > 0 { " class=\"bad\"" } else { "" }, grouped(number)),
             };
             let _ = write!(sections, "<div{class}><dt>{words}</dt><dd>{text}</dd></div>");
@@ -142,18 +158,23 @@ mod tests {
     #[test]
     fn the_page_has_the_numbers() {
         let page = page(
-            &json!({"swarms": 1_234_567, "bytes_web_out": 1_500_000, "panics": 1, "cache_limit": 10, "uptime_s": 90_061.5}),
+            &json!({"swarms": 1_234_567, "dht_reachable": true, "bytes_web_out": 1_500_000, "panics": 1, "cache_limit": 10, "uptime_s": 90_061.5}),
         );
         for part in [
             "<dt>Swarms</dt><dd>1\u{202f}234\u{202f}567</dd>",
             "<dt>To tabs</dt><dd>1.5 MB</dd>",
             "<div class=\"bad\"><dt>Panics</dt><dd>1</dd>",
+            "<dt>Reached by strangers</dt><dd>yes</dd>",
             "up for 1 d 1 h",
             "<meter max=\"10\" value=\"0\"",
         ] {
             assert!(page.contains(part), "{part}");
         }
         assert!(!page.contains("<script"));
+        assert!(
+            !super::page(&json!({"dht_reachable": null})).contains("DHT"),
+            "there is none"
+        );
     }
 
     #[test]

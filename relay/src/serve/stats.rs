@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::guard::Ends;
 use super::reply::{self, Reply};
 use super::{Relay, people};
+use crate::finding;
 use crate::panics;
 use crate::shard::{Counts, sum};
 
@@ -63,6 +64,10 @@ async fn numbers(relay: &Arc<Relay>) -> Value {
         .into_iter()
         .map(|(_, counts)| counts)
         .fold(Counts::default(), sum);
+    let dht = match &relay.finder {
+        Some(finder) => finding::figures(finder).await,
+        None => None,
+    };
     let (swarms, swarm_peers) = relay.tracker.size();
     let asked = &relay.tracker.asked;
     let [http, udp, web] = asked.announces.each_ref().map(|count| count.load(Ordering::Relaxed));
@@ -84,6 +89,12 @@ async fn numbers(relay: &Arc<Relay>) -> Value {
         "bytes_web_out": counts.sent.web(),
         "cache_bytes": counts.cache,
         "cache_limit": relay.settings.cache,
+        "dht_nodes_v4": dht.map(|dht| dht.nodes_v4),
+        "dht_nodes_v6": dht.map(|dht| dht.nodes_v6),
+        "dht_lookups": dht.map(|dht| dht.lookups),
+        "dht_searches": dht.map(|dht| dht.searches),
+        "dht_peers": dht.map(|dht| dht.peers),
+        "dht_reachable": dht.map(|dht| dht.reachable),
         "hash_failures": counts.hash_failures,
         "panics": panics::count(),
         "rss_bytes": resident(),
@@ -113,6 +124,7 @@ fn metrics(numbers: &Value) -> String {
         "announces_web",
         "announces_refused",
         "scrapes",
+        "dht_searches",
         "bytes_native_in",
         "bytes_native_out",
         "bytes_web_in",
@@ -120,7 +132,12 @@ fn metrics(numbers: &Value) -> String {
         "hash_failures",
         "panics",
     ];
-    each(numbers).fold(String::new(), |mut text, (name, value)| {
+    // What there is not has no number.
+    let there = each(numbers).filter(|(_, value)| !value.is_null());
+    there.fold(String::new(), |mut text, (name, value)| {
+        let value = value
+            .as_bool()
+            .map_or_else(|| value.clone(), |yes| json!(u8::from(yes)));
         let (kind, suffix) = if counters.contains(&name.as_str()) {
             ("counter", "_total")
         } else {
@@ -140,10 +157,10 @@ mod tests {
 
     #[test]
     fn metrics_are_typed() {
-        let text = metrics(&json!({"panics": 2, "swarms": 5}));
+        let text = metrics(&json!({"panics": 2, "swarms": 5, "dht_reachable": true, "dht_nodes_v4": null}));
         assert_eq!(
             text,
-            "# TYPE tombolo_panics_total counter\ntombolo_panics_total 2\n# TYPE tombolo_swarms gauge\ntombolo_swarms 5\n"
+            "# TYPE tombolo_dht_reachable gauge\ntombolo_dht_reachable 1\n# TYPE tombolo_panics_total counter\ntombolo_panics_total 2\n# TYPE tombolo_swarms gauge\ntombolo_swarms 5\n"
         );
         assert!(resident() > 100_000);
     }

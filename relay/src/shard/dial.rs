@@ -46,14 +46,18 @@ type Reached = (Native, Greeting, Option<Ciphers>);
 impl Driver {
     /// Reaches a peer and tells the session. A hole is punched over uTP alone, as the peer does the same (BEP 55).
     pub(super) fn dial(self: &Rc<Self>, dial: Dial, torrent: Torrent, (address, punch): (SocketAddr, bool)) {
-        let allowed = self.config().allow_local || !crate::outside::is_local(address.ip());
+        let named = self.config().outside.way.is_stand_in(address);
+        let allowed = named || self.config().allow_local || !crate::outside::is_local(address.ip());
         let driver = self.clone();
+        driver.usage().dials.add(1);
         tokio::task::spawn_local(async move {
             let reached = async {
                 let named = driver.swarm(torrent, Origin::Dialled(dial)).filter(|_| allowed)?;
                 driver.reach((address, punch), named).await.ok()
             };
-            match reached.await {
+            let reached = reached.await;
+            driver.usage().dials.sub(1);
+            match reached {
                 Some((native, greeting, ciphers)) if driver.has(torrent) => {
                     let how = (torrent, Origin::Dialled(dial));
                     driver.native_link((native, ciphers), greeting, how, (Some(address), None));
@@ -133,8 +137,10 @@ impl Driver {
 
     /// Connects over TCP, and over uTP where that is not at once; the first is kept.
     async fn connect_native(&self, (address, punch): (SocketAddr, bool)) -> io::Result<Native> {
-        let same_family = |udp: &&Arc<Udp>| udp.local_address().is_ipv4() == address.is_ipv4();
-        let utp = self.config().utp.iter().find(same_family);
+        let named = self.config().outside.way.is_stand_in(address);
+        // Of a peer that only the proxy knows the address of, nobody could tell its datagrams.
+        let reaches = |udp: &&Arc<Udp>| !named && udp.reaches(address);
+        let utp = self.config().utp.iter().find(reaches);
         let over_tcp = async {
             let stream = timeout(
                 greet::PATIENCE,

@@ -26,6 +26,7 @@ use super::greet::Local;
 use super::link::{Flow, Framing, Pump};
 use super::negotiation::Negotiations;
 use super::stream::Stream;
+use super::usage::Usage;
 use super::{Place, ShardConfig};
 use crate::finding::Ask;
 use crate::outside::Outside;
@@ -68,6 +69,7 @@ pub(crate) struct Driver {
     config: ShardConfig,
     disk: Disk,
     outside: Outside,
+    usage: Arc<Usage>,
     directory: Arc<Directory>,
     reports: mpsc::UnboundedSender<(Torrent, Report)>,
     pub(super) negotiations: Negotiations,
@@ -91,6 +93,7 @@ pub(crate) struct Parts {
     pub(crate) config: ShardConfig,
     pub(crate) disk: Disk,
     pub(crate) outside: Outside,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) reports: mpsc::UnboundedSender<(Torrent, Report)>,
 }
@@ -101,6 +104,7 @@ impl Driver {
             config,
             disk,
             outside,
+            usage,
             directory,
             reports,
         } = parts;
@@ -110,6 +114,7 @@ impl Driver {
             config,
             disk,
             outside,
+            usage,
             directory,
             reports,
             negotiations: Negotiations::default(),
@@ -127,6 +132,11 @@ impl Driver {
 
     pub(crate) fn rtc(&self) -> Option<&Rtc> {
         self.config.rtc.as_deref()
+    }
+
+    /// What others see of what it uses.
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     pub(super) const fn config(&self) -> &ShardConfig {
@@ -167,7 +177,11 @@ impl Driver {
             let Some(action) = action else { break };
             self.perform(action);
         }
-        let deadline = self.session.borrow().deadline();
+        let session = self.session.borrow();
+        self.usage.memory.set(session.memory());
+        self.usage.cache.set(session.cached());
+        self.usage.links.set(self.links.borrow().len() as u64);
+        let deadline = session.deadline();
         let before = self.alarm.replace(deadline);
         if deadline.is_some_and(|deadline| before.is_none_or(|before| deadline < before)) {
             self.earlier.notify_one();
@@ -189,6 +203,7 @@ impl Driver {
                 self.directory.remove(*torrent);
                 self.removed.borrow_mut().push(*torrent);
             }
+            Event::Received(_, data) | Event::Streamed(_, data) => self.usage.received.add(data.len()),
             Event::Fetched(job, _) | Event::Datagram(job, Err(_)) => {
                 self.asked.borrow_mut().remove(job);
             }
@@ -280,6 +295,7 @@ impl Driver {
             length += frame.len();
             frames.extend(frame.iter().cloned());
         }
+        self.usage.sent.add(length);
         (length, more)
     }
 

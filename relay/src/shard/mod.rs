@@ -12,6 +12,7 @@ mod greet;
 mod link;
 mod negotiation;
 mod stream;
+mod usage;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -32,6 +33,7 @@ pub use directory::Directory;
 pub use driver::Counts;
 pub(crate) use driver::sum;
 pub(crate) use greet::{Fresh, FreshChannel, Local, answer, answer_any};
+pub(crate) use usage::Usage;
 
 use crate::finding::Ask;
 use crate::lists::Lists;
@@ -158,6 +160,7 @@ impl View<'_> {
 pub(crate) struct Start {
     pub(crate) config: ShardConfig,
     pub(crate) seed: u64,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) reports: mpsc::UnboundedSender<(Torrent, Report)>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
@@ -177,6 +180,7 @@ pub(crate) fn run(start: Start, started: &std::sync::mpsc::Sender<std::io::Resul
         let Start {
             config,
             seed,
+            usage,
             directory,
             reports,
             mut commands,
@@ -199,6 +203,7 @@ pub(crate) fn run(start: Start, started: &std::sync::mpsc::Sender<std::io::Resul
                 config,
                 disk,
                 outside,
+                usage,
                 directory,
                 reports,
             },

@@ -5,11 +5,12 @@
 //! numbers keep to that). Cost: a system call for up to 32 datagrams, or for 32 runs of them where the kernel joins equal ones.
 
 mod stream;
+pub(crate) mod tunnel;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -23,6 +24,9 @@ use tokio::sync::{Notify, mpsc};
 use tombolo_core::time::Time;
 use tombolo_core::utp::{self, Event, Handle};
 
+use crate::proxy::{Target, Way};
+use tunnel::Tunnel;
+
 pub use stream::UtpStream;
 
 /// Asked of the kernel each way, in bytes: bursts of a fast transfer must not be dropped while another thread has the core.
@@ -33,6 +37,41 @@ const RUN: usize = 64 << 10;
 
 /// Datagrams of one length in one system call: the kernel takes 64, of 64 KiB together.
 const SEGMENTS: usize = 40;
+
+/// The sockets that datagrams of our own accord go out by: those that listen, or, where addresses of ours are named to go out
+/// from, one at each of these, which runs; one through the proxy where there is one, or none if it carries no datagrams. To be called
+/// within a runtime.
+///
+/// # Errors
+/// Such an address cannot be had.
+pub(crate) async fn outgoing(way: &Way, listening: &[Arc<Udp>]) -> io::Result<Vec<Arc<Udp>>> {
+    if way.may_carry_datagrams() {
+        let through = Udp::through(way).await;
+        return Ok(through
+            .inspect_err(|error| tracing::warn!(%error, "no uTP, DHT and UDP trackers: the proxy carries no datagrams"))
+            .into_iter()
+            .collect());
+    }
+    if way.has_proxy() {
+        return Ok(Vec::new());
+    }
+    let from = way.own_addresses();
+    if from.is_empty() {
+        return Ok(listening.to_vec());
+    }
+    let at = |own: &IpAddr| {
+        let listens = listening.iter().find(|udp| udp.local_address().ip() == *own);
+        listens.cloned().map_or_else(
+            || {
+                let udp = Udp::bind((*own, 0).into())?;
+                tokio::spawn(udp.clone().run());
+                Ok(udp)
+            },
+            Ok,
+        )
+    };
+    from.iter().map(at).collect()
+}
 
 /// Who a datagram is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +96,16 @@ impl Kind {
     }
 }
 
-/// Takes the datagrams of one kind, on the socket's own task: it must not block.
-pub type Handler = Box<dyn Fn(&Udp, &[u8], SocketAddr) + Send + Sync>;
+/// Takes the datagrams of one kind, from where and to which address of ours, on the socket's own task: it must not block.
+pub type Handler = Box<dyn Fn(&Udp, &[u8], (SocketAddr, IpAddr)) + Send + Sync>;
 
 /// A shared UDP socket.
 pub struct Udp {
     socket: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    /// Through a proxy, where there is one.
+    tunnel: Option<Tunnel>,
     dht: OnceLock<Handler>,
     tracker: OnceLock<Handler>,
     machine: Mutex<Machine>,
@@ -114,6 +155,10 @@ impl Udp {
     /// # Errors
     /// The address cannot be had.
     pub fn bind(address: SocketAddr) -> io::Result<Arc<Self>> {
+        Self::open(address, None)
+    }
+
+    fn open(address: SocketAddr, tunnel: Option<Tunnel>) -> io::Result<Arc<Self>> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             // IPv4 has a socket of its own, perhaps on the same port.
@@ -141,6 +186,7 @@ impl Udp {
             socket,
             state,
             local,
+            tunnel,
             dht: OnceLock::new(),
             tracker: OnceLock::new(),
             machine: Mutex::new(machine),
@@ -154,6 +200,11 @@ impl Udp {
     /// Where it is.
     pub const fn local_address(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Whether an address can be sent to from here.
+    pub(crate) const fn reaches(&self, address: SocketAddr) -> bool {
+        self.tunnel.is_some() || self.local.is_ipv4() == address.is_ipv4()
     }
 
     /// Says who takes the datagrams of a kind. Only the first to say so of each kind counts; uTP is taken by the socket itself.
@@ -283,18 +334,23 @@ impl Udp {
         let run = run.get(..meta.len).unwrap_or(run);
         let mut machine = None;
         for datagram in run.chunks(meta.stride.max(1)) {
+            let unwrapped = match &self.tunnel {
+                None => Some((meta.addr, datagram)),
+                Some(tunnel) => tunnel.unwrap(meta.addr, datagram),
+            };
+            let Some((from, datagram)) = unwrapped else { continue };
             let handler = match Kind::of(datagram) {
                 Some(Kind::Dht) => self.dht.get(),
                 Some(Kind::Tracker) => self.tracker.get(),
                 Some(Kind::Utp) => {
                     let machine = machine.get_or_insert_with(|| self.machine());
-                    machine.socket.receive(self.now(), meta.addr, datagram);
+                    machine.socket.receive(self.now(), from, datagram);
                     continue;
                 }
                 None => None,
             };
             if let Some(handler) = handler {
-                handler(self, datagram, meta.addr);
+                handler(self, datagram, (from, meta.dst_ip.unwrap_or_else(|| self.local.ip())));
             }
         }
         if let Some(machine) = &mut machine {
@@ -352,9 +408,22 @@ impl Udp {
         }
     }
 
+    fn transmit(&self, contents: &[u8], segment_size: Option<usize>, destination: SocketAddr) -> io::Result<()> {
+        let Some(tunnel) = &self.tunnel else {
+            return self.transmit_straight(contents, segment_size, destination);
+        };
+        let (relay, wrapped, segment_size) = tunnel.wrap(contents, segment_size, Target::Address(destination))?;
+        self.transmit_straight(&wrapped, segment_size, relay)
+    }
+
     /// Gives it to the kernel at once. The runtime is not asked whether there is room: of a new socket it does not know yet, and would
     /// lose its first datagrams.
-    fn transmit(&self, contents: &[u8], segment_size: Option<usize>, destination: SocketAddr) -> io::Result<()> {
+    fn transmit_straight(
+        &self,
+        contents: &[u8],
+        segment_size: Option<usize>,
+        destination: SocketAddr,
+    ) -> io::Result<()> {
         let transmit = Transmit {
             destination,
             ecn: None,
@@ -425,7 +494,8 @@ mod tests {
         let (sender, mut taken) = mpsc::unbounded_channel();
         for kind in [Kind::Dht, Kind::Tracker] {
             let sender = sender.clone();
-            let handler = move |udp: &Udp, datagram: &[u8], from: SocketAddr| {
+            let handler = move |udp: &Udp, datagram: &[u8], (from, to): (SocketAddr, IpAddr)| {
+                assert!(to.is_loopback());
                 udp.send(b"seen", from);
                 sender.send((kind, datagram.to_vec())).unwrap();
             };

@@ -103,6 +103,37 @@ impl Udp {
     }
 }
 
+#[test]
+fn one_address_serves_udp_trackers_utp_and_the_dht() {
+    // An address that only this process uses.
+    let [a, b, ..] = std::process::id().to_le_bytes();
+    let at = format!("127.{a}.{b}.7:6969");
+    let relay = Relay::start(&["--udp", &at, "--tcp", &at, "--dht-bootstrap", "none"]);
+    assert_eq!((&relay.ready["udp"], &relay.ready["tcp"]), (&json!(at), &json!(at)));
+    let udp = Udp::open(relay.address("udp"));
+    udp.announce(1, 5, AnnounceEvent::Started, "");
+    assert_eq!(udp.scrape().incomplete, 1);
+    let answer = |question: &[u8]| {
+        udp.socket.send(question).unwrap();
+        let mut packet = [0; 2048];
+        let length = udp.socket.recv(&mut packet).unwrap();
+        packet[..length].to_vec()
+    };
+    // ST_SYN is answered by ST_STATE for that connection (BEP 29).
+    let syn = [0x41, 0, 0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0];
+    assert_eq!(answer(&syn)[..4], [0x21, 0, 0x12, 0x34]);
+    let ping = answer(b"d1:ad2:id20:aaaaaaaaaaaaaaaaaaaae1:q4:ping1:t2:xy1:y1:qe");
+    let ping = ping.escape_ascii().to_string();
+    assert!(ping.contains("1:t2:xy1:") && ping.ends_with("1:y1:re"), "{ping}");
+    let stats = relay.stats();
+    assert_eq!(
+        (&stats["dht_reachable"], &stats["dht_searches"]),
+        (&json!(true), &json!(0)),
+        "a stranger has asked"
+    );
+    assert!(Relay::start(&[]).stats()["dht_reachable"].is_null(), "there is no node");
+}
+
 /// The counts of a scrape, which all faces give alike.
 fn scrapes(relay: &Relay, udp: &Udp, web: &mut Socket) -> (u32, u32, u32) {
     let hash = escaped(&SWARM.0);

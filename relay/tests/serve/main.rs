@@ -5,6 +5,7 @@ mod api;
 #[path = "../common/mod.rs"]
 mod common;
 mod faces;
+mod leases;
 mod limits;
 mod meeting;
 mod process;

@@ -45,6 +45,7 @@ const TOOLS = {
   aria2: [() => which('aria2c'), 'apt-get install aria2'],
   unzip: [() => which('unzip'), 'apt-get install unzip'],
   ffmpeg: [() => which('ffmpeg'), 'apt-get install ffmpeg'],
+  namespaces: [() => process.getuid() === 0 && which('ip') && which('nft'), 'as root: apt-get install iproute2 nftables'],
   apt: [() => which('apt-get') && which('apt-cache'), 'Debian'],
 };
 

@@ -135,10 +135,13 @@ fn what_is_given_nearer_overrules_what_it_excludes() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let Ok(Asked::Print(text)) = asked("tombolo serve --token hush --print-config") else {
-        panic!()
-    };
-    assert!(!text.contains("hush") && text.contains("#token = "));
+    for secret in ["token hush", "proxy socks5://me:hush@proxy.test"] {
+        let Ok(Asked::Print(text)) = asked(&format!("tombolo serve --{secret} --print-config")) else {
+            panic!()
+        };
+        let key = secret.split(' ').next().unwrap();
+        assert!(!text.contains("hush") && text.contains(&format!("#{key} = ")), "{text}");
+    }
 }
 
 #[test]

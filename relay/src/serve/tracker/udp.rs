@@ -7,8 +7,8 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
@@ -24,6 +24,7 @@ use tombolo_core::tracker::udp::{Connection, Family, Request, Response};
 use super::native::{self, Native};
 use super::{Face, Pass};
 use crate::serve::Relay;
+use crate::udp::{Kind, Udp};
 
 /// Room for packets that the kernel joined, as it may for one who sends many.
 const RUN: usize = 64 << 10;
@@ -93,7 +94,7 @@ pub(crate) async fn serve(relay: Arc<Relay>, socket: UdpSocket) {
         if socket.readable().await.is_err() {
             continue;
         }
-        desk.numbers.turn(Instant::now());
+        desk.clerk.numbers.turn(Instant::now());
         for _ in 0..TURN {
             let read = socket.try_io(Interest::READABLE, || desk.receive(&socket));
             match read {
@@ -107,14 +108,36 @@ pub(crate) async fn serve(relay: Arc<Relay>, socket: UdpSocket) {
     }
 }
 
+/// Answers packets that come to a socket of native peers too, for as long as that runs. One by one: a tracker that is to answer very many
+/// has a socket of its own.
+pub(crate) fn serve_beside(relay: Arc<Relay>, socket: &Udp) {
+    let clerk = Mutex::new((Clerk::new(relay), Vec::new()));
+    let answer = move |socket: &Udp, packet: &[u8], (from, to): (SocketAddr, IpAddr)| {
+        let mut clerk = clerk.lock().unwrap_or_else(PoisonError::into_inner);
+        let (clerk, output) = &mut *clerk;
+        clerk.numbers.turn(Instant::now());
+        clerk.take(packet, (from, to), output);
+        if !output.is_empty() {
+            socket.send(output, from);
+            output.clear();
+        }
+    };
+    socket.take(Kind::Tracker, Box::new(answer));
+}
+
+/// Who makes the answers.
+struct Clerk {
+    relay: Arc<Relay>,
+    numbers: Numbers,
+    answer: Answer,
+}
+
 /// What is kept from one batch to the next.
 struct Desk {
-    relay: Arc<Relay>,
+    clerk: Clerk,
     local: SocketAddr,
     state: UdpSocketState,
-    numbers: Numbers,
     input: Vec<u8>,
-    answer: Answer,
     /// The answers of a batch, one after the other, and who gets which part.
     output: Vec<u8>,
     parts: Vec<(SocketAddr, usize)>,
@@ -123,12 +146,10 @@ struct Desk {
 impl Desk {
     fn new(relay: Arc<Relay>, socket: &UdpSocket) -> io::Result<Self> {
         Ok(Self {
-            relay,
+            clerk: Clerk::new(relay),
             local: socket.local_addr()?,
             state: UdpSocketState::new(UdpSockRef::from(socket))?,
-            numbers: Numbers::new(Instant::now()),
             input: vec![0; BATCH_SIZE * RUN],
-            answer: Answer::default(),
             output: Vec::new(),
             parts: Vec::new(),
         })
@@ -148,22 +169,15 @@ impl Desk {
             let local = meta.dst_ip.unwrap_or_else(|| self.local.ip());
             let run = run.get(..meta.len).unwrap_or_default();
             for packet in run.chunks(meta.stride.max(1)) {
-                self.take(packet, meta.addr, local);
+                let before = self.output.len();
+                self.clerk.take(packet, (meta.addr, local), &mut self.output);
+                if self.output.len() > before {
+                    self.parts.push((meta.addr, self.output.len() - before));
+                }
             }
         }
         self.input = input;
         read.map(|_| ())
-    }
-
-    fn take(&mut self, packet: &[u8], from: SocketAddr, local: IpAddr) {
-        let before = self.output.len();
-        if let Some(response) = self.response(packet, (from, local)) {
-            response.encode(family(from), &mut self.output);
-            self.parts.push((from, self.output.len() - before));
-            if let Response::Announce(_, reply) = response {
-                self.answer.addresses = reply.peers;
-            }
-        }
     }
 
     /// Sends the answers of a batch. What does not fit into the socket's buffer is dropped, as the network might: clients ask again.
@@ -196,6 +210,26 @@ impl Desk {
         }
         self.output.clear();
         self.parts.clear();
+    }
+}
+
+impl Clerk {
+    fn new(relay: Arc<Relay>) -> Self {
+        Self {
+            relay,
+            numbers: Numbers::new(Instant::now()),
+            answer: Answer::default(),
+        }
+    }
+
+    /// Puts the answer to a packet to the output, if it gets one.
+    fn take(&mut self, packet: &[u8], way: (SocketAddr, IpAddr), output: &mut Vec<u8>) {
+        if let Some(response) = self.response(packet, way) {
+            response.encode(family(way.0), output);
+            if let Response::Announce(_, reply) = response {
+                self.answer.addresses = reply.peers;
+            }
+        }
     }
 
     /// What is sent back; nothing to a packet that is malformed or has a wrong number, or to an address that asks too often.

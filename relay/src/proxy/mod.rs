@@ -3,10 +3,13 @@
 //! Invariants: with a proxy nothing is connected to but the proxy, and names are resolved by it; with addresses of our own named, a
 //! connection is made from one of its family or not at all. Not one byte is read past the proxy's answer.
 
+mod stand_in;
+
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,19 +18,29 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use url::Url;
 
+use stand_in::StandIns;
+
+/// SOCKS5's commands: a connection, and the carrying of datagrams.
+const CONNECT: u8 = 1;
+const ASSOCIATE: u8 = 3;
+
+/// How long a proxy may take to say whether it carries datagrams.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// The longest answer of an HTTP proxy, in bytes.
 const LONGEST: usize = 8 * 1024;
 
 /// The way out. Cheap to clone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Way {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Inner {
     proxy: Option<Proxy>,
     from: Vec<IpAddr>,
+    stand_ins: StandIns,
 }
 
 /// A proxy.
@@ -75,13 +88,32 @@ impl Way {
     /// A way through this proxy, from these addresses of ours; any where none is named.
     pub fn new(proxy: Option<Proxy>, from: Vec<IpAddr>) -> Self {
         Self {
-            inner: Arc::new(Inner { proxy, from }),
+            inner: Arc::new(Inner {
+                proxy,
+                from,
+                stand_ins: StandIns::default(),
+            }),
         }
     }
 
     /// Whether there is a proxy.
     pub fn has_proxy(&self) -> bool {
         self.inner.proxy.is_some()
+    }
+
+    /// Our addresses that connections are made from; any where none is named.
+    pub(crate) fn own_addresses(&self) -> &[IpAddr] {
+        &self.inner.from
+    }
+
+    /// An address that stands for a peer whose name the proxy is to resolve. `None`: there are too many.
+    pub(crate) fn stand_in(&self, host: &str, port: u16) -> Option<SocketAddr> {
+        self.inner.stand_ins.put(host, port)
+    }
+
+    /// Whether an address stands for a name.
+    pub(crate) fn is_stand_in(&self, address: SocketAddr) -> bool {
+        self.inner.stand_ins.get(address).is_some()
     }
 
     /// Our address for connections to that one; `None`: any will do.
@@ -109,12 +141,57 @@ impl Way {
                 Target::Host(host, port) => self.straight_to_host(host, port).await,
             };
         };
+        let meant = match to {
+            Target::Address(address) => self.inner.stand_ins.get(address),
+            Target::Host(..) => None,
+        };
+        let to = meant.as_ref().map_or(to, |(host, port)| Target::Host(host, *port));
         let mut stream = self.straight_to_host(&proxy.host, proxy.port).await?;
         match proxy.kind {
-            Kind::Socks5 => proxy.socks5(&mut stream, to).await?,
+            Kind::Socks5 => drop(proxy.socks5(&mut stream, (CONNECT, to)).await?),
             Kind::Http => proxy.http(&mut stream, to).await?,
         }
         Ok(stream)
+    }
+
+    /// Whether there is a proxy that may carry datagrams.
+    pub(crate) fn may_carry_datagrams(&self) -> bool {
+        let proxy = self.inner.proxy.as_ref();
+        proxy.is_some_and(|proxy| proxy.kind == Kind::Socks5)
+    }
+
+    /// Asks the proxy to carry datagrams: where it takes them, for as long as the connection is open.
+    ///
+    /// # Errors
+    /// It does not answer, refuses, or is of a kind that carries none.
+    pub(crate) async fn associate(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let proxy = self.inner.proxy.as_ref().filter(|proxy| proxy.kind == Kind::Socks5);
+        let proxy = proxy.ok_or_else(|| refused("the proxy carries no datagrams"))?;
+        let associating = async {
+            let mut stream = self.straight_to_host(&proxy.host, proxy.port).await?;
+            // From which port they come is not known yet.
+            let from = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+            let at = proxy.socks5(&mut stream, (ASSOCIATE, Target::Address(from))).await?;
+            let mut at = at.ok_or_else(|| refused("the proxy takes datagrams at a name"))?;
+            if at.ip().is_unspecified() {
+                // At the address that it is reached at (as many say it).
+                at.set_ip(stream.peer_addr()?.ip());
+            }
+            Ok((stream, at))
+        };
+        tokio::time::timeout(PATIENCE, associating).await?
+    }
+
+    /// Where to have a socket for datagrams to that address.
+    ///
+    /// # Errors
+    /// As [`Self::own_address`].
+    pub(crate) fn here(&self, to: IpAddr) -> io::Result<SocketAddr> {
+        let any = match to {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        Ok(SocketAddr::new(self.own_address(to)?.unwrap_or(any), 0))
     }
 
     async fn straight(&self, to: SocketAddr) -> io::Result<TcpStream> {
@@ -177,7 +254,37 @@ impl Proxy {
         })
     }
 
-    async fn socks5(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), to: Target<'_>) -> io::Result<()> {
+    /// Asks for something; the address in the answer, if it is one.
+    async fn socks5(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        (command, to): (u8, Target<'_>),
+    ) -> io::Result<Option<SocketAddr>> {
+        self.login(stream).await?;
+        let mut request = vec![5, command, 0];
+        put_target(&mut request, to)?;
+        stream.write_all(&request).await?;
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).await?;
+        let length = match head {
+            [5, 0, _, 1] => 4,
+            [5, 0, _, 4] => 16,
+            [5, 0, _, 3] => usize::from(stream.read_u8().await?),
+            [5, code @ 1..=255, ..] => return Err(refused(reason(code))),
+            _ => return Err(refused("the proxy does not speak SOCKS5")),
+        };
+        let mut host = vec![0; length];
+        stream.read_exact(&mut host).await?;
+        let port = stream.read_u16().await?;
+        let ip = match (head[3], &host[..]) {
+            (1, &[a, b, c, d]) => Some(IpAddr::from([a, b, c, d])),
+            (4, ip) => <[u8; 16]>::try_from(ip).ok().map(IpAddr::from),
+            _ => None,
+        };
+        Ok(ip.map(|ip| SocketAddr::new(ip, port)))
+    }
+
+    async fn login(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
         let methods: &[u8] = if self.login.is_some() {
             &[5, 2, 0, 2]
         } else {
@@ -187,7 +294,7 @@ impl Proxy {
         let mut chosen = [0; 2];
         stream.read_exact(&mut chosen).await?;
         match (chosen, &self.login) {
-            ([5, 0], _) => {}
+            ([5, 0], _) => Ok(()),
             ([5, 2], Some((name, password))) => {
                 let login = [&[1, name.len() as u8], &name[..], &[password.len() as u8], password].concat();
                 stream.write_all(&login).await?;
@@ -196,24 +303,11 @@ impl Proxy {
                 if answer[1] != 0 {
                     return Err(refused("the proxy refuses name and password"));
                 }
+                Ok(())
             }
-            ([5, _], _) => return Err(refused("the proxy wants another kind of login")),
-            _ => return Err(refused("the proxy does not speak SOCKS5")),
+            ([5, _], _) => Err(refused("the proxy wants another kind of login")),
+            _ => Err(refused("the proxy does not speak SOCKS5")),
         }
-        let mut request = vec![5, 1, 0];
-        put_target(&mut request, to)?;
-        stream.write_all(&request).await?;
-        let mut head = [0; 4];
-        stream.read_exact(&mut head).await?;
-        let rest = match head {
-            [5, 0, _, 1] => 4,
-            [5, 0, _, 4] => 16,
-            [5, 0, _, 3] => usize::from(stream.read_u8().await?),
-            [5, code @ 1..=255, ..] => return Err(refused(reason(code))),
-            _ => return Err(refused("the proxy does not speak SOCKS5")),
-        };
-        stream.read_exact(&mut vec![0; rest + 2]).await?;
-        Ok(())
     }
 
     async fn http(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), to: Target<'_>) -> io::Result<()> {
@@ -243,7 +337,8 @@ impl Proxy {
     }
 }
 
-fn put_target(request: &mut Vec<u8>, to: Target<'_>) -> io::Result<()> {
+/// Appends a host and its port as SOCKS5 writes them.
+pub(crate) fn put_target(request: &mut Vec<u8>, to: Target<'_>) -> io::Result<()> {
     let port = match to {
         Target::Address(address) => {
             match address.ip().to_canonical() {
@@ -317,7 +412,7 @@ mod tests {
         far.write_all(answer).await.unwrap();
         far.shutdown().await.unwrap();
         let done = match proxy.kind {
-            Kind::Socks5 => proxy.socks5(&mut near, to).await,
+            Kind::Socks5 => proxy.socks5(&mut near, (CONNECT, to)).await.map(drop),
             Kind::Http => proxy.http(&mut near, to).await,
         };
         let (mut asked, mut rest) = (Vec::new(), Vec::new());
