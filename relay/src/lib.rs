@@ -10,6 +10,7 @@ pub mod lists;
 pub mod outside;
 pub mod panics;
 pub mod proxy;
+mod replace;
 pub mod rtc;
 pub mod serve;
 pub mod shard;

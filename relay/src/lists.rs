@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tombolo_core::filter::{Filter, List, MAX_RANGES, Ranges};
 
-/// The longest list read, in bytes.
+/// The longest list read, in bytes: some six million info-hashes.
 const LONGEST: u64 = 256 << 20;
 
 /// The lists of a process. Cheap to clone.
@@ -87,13 +87,21 @@ fn read_all(paths: &[PathBuf], odd: &mut Vec<String>) -> io::Result<Ranges> {
     Ok(all)
 }
 
-fn read(path: &Path) -> io::Result<List> {
+/// Reads a list of whatever kind, unless it is longer than any should be.
+///
+/// # Errors
+/// It cannot be read, or is too long.
+pub(crate) fn text(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     File::open(path)?.take(LONGEST + 1).read_to_end(&mut text)?;
     if text.len() as u64 > LONGEST {
         return Err(io::Error::other("it is too long"));
     }
-    List::parse(&text).map_err(|_| io::Error::other(format!("it has more than {MAX_RANGES} ranges")))
+    Ok(text)
+}
+
+fn read(path: &Path) -> io::Result<List> {
+    List::parse(&text(path)?).map_err(|_| io::Error::other(format!("it has more than {MAX_RANGES} ranges")))
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ impl Stream {
     pub(crate) async fn fill(&mut self, input: &mut BytesMut, room: usize) -> io::Result<usize> {
         *input = BytesMut::new();
         std::future::poll_fn(|context| {
+            if let Self::Plain(stream) = &*self
+                && stream.poll_read_ready(context)?.is_pending()
+            {
+                // A task is woken for other reasons far more often; then no buffer is made in vain.
+                return Poll::Pending;
+            }
             let mut buffer = BytesMut::with_capacity(room);
             let read = poll_read_buf(Pin::new(&mut *self), context, &mut buffer);
             if read.is_ready() {

@@ -175,8 +175,7 @@ impl<'a> Scanner<'a> {
         self.pass(b'"')?;
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..0x20));
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain(rest);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -265,6 +264,28 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// How many bytes there are before the first quote, backslash or control character.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    let (words, _) = bytes.as_chunks();
+    // Eight at a time: most of a message is SDPs, and each is passed over several times. The top bit of a byte says that it is less than
+    // what was taken from it; of a byte after that one it may say so wrongly.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & (ONES << 7);
+    let marks = words.iter().map(|word| {
+        let word = u64::from_le_bytes(*word);
+        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        is(b'"') | is(b'\\') | below(word, 0x20)
+    });
+    for (at, mark) in marks.enumerate() {
+        if mark != 0 {
+            return at * 8 + mark.trailing_zeros() as usize / 8;
+        }
+    }
+    let rest = &bytes[words.len() * 8..];
+    let end = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..0x20));
+    words.len() * 8 + end.unwrap_or(rest.len())
+}
+
 /// The code points of a checked literal; halves of surrogate pairs come as they are.
 struct Characters<'a>(&'a str);
 
@@ -340,6 +361,7 @@ pub(super) fn binary(bytes: &[u8], out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     #[test]
     fn values_are_found() {
@@ -373,6 +395,22 @@ mod tests {
         assert_eq!(Json::parse(r#""abcd""#).unwrap().binary::<3>(), None);
         assert_eq!(Json::parse(r#""\u0100""#).unwrap().binary::<1>(), None);
         assert_eq!(Json::parse("7").unwrap().binary::<1>(), None);
+    }
+
+    #[test]
+    fn every_byte_of_a_string_is_looked_at() {
+        let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | ..0x20);
+        for byte in 0..=255 {
+            for (at, after) in (0..20).flat_map(|at| (0..10).map(move |after| (at, after))) {
+                for filler in [b' ', 0x7f, 0x80, 0xff] {
+                    let mut bytes = vec![filler; at];
+                    bytes.push(byte);
+                    bytes.extend(vec![b'"'; after]);
+                    let expected = bytes.iter().take_while(|byte| is_plain(byte)).count();
+                    assert_eq!(plain(&bytes), expected, "{bytes:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The node of the DHT: gives the machine of the core its datagrams and its time, and does what it wants done.
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tombolo_core::dht::{Action, Config, Dht, Event};
 use super::{Ask, Clock, Settings, deliver};
 use crate::outside::is_local;
 use crate::proxy::Way;
+use crate::replace::{PUBLIC, replace};
 use crate::shards::Shards;
 use crate::udp::{Kind, Udp};
 
@@ -218,13 +220,10 @@ impl Node {
         }
     }
 
-    /// Writes the table out beside its place and renames it; one that cannot be written is found again.
+    /// Writes the table out; one that cannot be written is found again.
     fn save(&self) {
         if let Some(path) = self.state.as_ref().filter(|_| self.dht.nodes() != (0, 0)) {
-            let beside = path.with_extension("new");
-            if std::fs::write(&beside, self.dht.export()).is_ok() {
-                let _ = std::fs::rename(beside, path);
-            }
+            let _ = replace(path, PUBLIC, |file| file.write_all(&self.dht.export()));
         }
     }
 }

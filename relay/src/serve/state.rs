@@ -3,10 +3,9 @@
 //! Every file is written beside its place and renamed, so that a relay that is killed at any moment finds the old or the new one. What
 //! cannot be read is treated as missing: all of it can be had again.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,8 @@ use tombolo_core::bencode::{DictWriter, Writer};
 use tombolo_core::key::{SwarmKey, hex, unhex};
 use tombolo_core::metainfo::Metainfo;
 use tombolo_core::tracker::passkey::Passkeys;
+
+use crate::replace::{PUBLIC, SECRET, replace};
 
 /// The longest metainfo or table that is read back: what the API takes, with room.
 const LONGEST: u64 = 64 << 20;
@@ -59,7 +60,7 @@ impl State {
     /// # Errors
     /// As writing a file may fail.
     pub(crate) fn remember(&self, swarms: &[Remembered]) -> io::Result<()> {
-        self.write("swarms.json", &serde_json::to_vec_pretty(swarms)?, 0o644)
+        self.write("swarms.json", &serde_json::to_vec_pretty(swarms)?, PUBLIC)
     }
 
     /// The metainfo of a swarm, if it was kept.
@@ -86,7 +87,7 @@ impl State {
             }
         });
         for swarm in metainfo.hashes.swarms() {
-            self.write(&metainfo_name(swarm), &torrent, 0o644)?;
+            self.write(&metainfo_name(swarm), &torrent, PUBLIC)?;
         }
         Ok(())
     }
@@ -113,7 +114,7 @@ impl State {
         let mut bytes = [0; 20];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         let token = hex(&bytes);
-        self.write("token", token.as_bytes(), 0o600)?;
+        self.write("token", token.as_bytes(), SECRET)?;
         Ok(token)
     }
 
@@ -133,7 +134,7 @@ impl State {
         }
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
-        self.write("passkeys", hex(&secret).as_bytes(), 0o600)?;
+        self.write("passkeys", hex(&secret).as_bytes(), SECRET)?;
         Ok(Passkeys::new(secret))
     }
 
@@ -143,17 +144,7 @@ impl State {
     }
 
     fn write(&self, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
-        let path = self.data.join(name);
-        let beside = path.with_extension("new");
-        // A leftover of a killed relay would keep its old mode.
-        let _ = fs::remove_file(&beside);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&beside)?;
-        file.write_all(bytes)?;
-        fs::rename(beside, path)
+        replace(&self.data.join(name), mode, |file| file.write_all(bytes))
     }
 }
 

@@ -7,27 +7,43 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{PEERS, SWARMS, peer, percent};
+use crate::{PEERS, Peer, SWARMS, evenly, peer, percent, port};
 
 /// Requests at the same time.
 const THREADS: u8 = 32;
 
 /// Announces peers again and again; how many were answered.
 pub(crate) fn load(address: SocketAddr, time: Duration, kept: bool) -> u64 {
-    let (answered, next) = (AtomicU64::new(0), AtomicU32::new(0));
-    let until = Instant::now() + time;
+    let (next, until) = (AtomicU32::new(0), Instant::now() + time);
+    announce(address, kept, || {
+        let number = next.fetch_add(1, Ordering::Relaxed) % PEERS;
+        (Instant::now() < until).then(|| (number, peer(number, SWARMS)))
+    })
+}
+
+/// Announces each of so many peers once; how many were answered.
+pub(crate) fn announce_all(address: SocketAddr, peers: u32) -> u64 {
+    let next = AtomicU32::new(0);
+    announce(address, true, || {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        (number < peers).then(|| (number, evenly(number, peers)))
+    })
+}
+
+/// Announces what `next` gives; how many were answered.
+fn announce(address: SocketAddr, kept: bool, next: impl Fn() -> Option<(u32, Peer)> + Sync) -> u64 {
+    let answered = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (answered, next) = (&answered, &next);
             scope.spawn(move || {
                 let mut stream = None;
-                while Instant::now() < until {
-                    let number = next.fetch_add(1, Ordering::Relaxed) % PEERS;
+                while let Some((number, peer)) = next() {
                     let open = match stream.take() {
                         Some(open) => open,
                         None => connect(address, thread),
                     };
-                    if let Some(open) = ask(open, address, number, kept) {
+                    if let Some(open) = ask(open, address, (number, peer), kept) {
                         answered.fetch_add(1, Ordering::Relaxed);
                         stream = kept.then_some(open);
                     }
@@ -50,15 +66,19 @@ fn connect(address: SocketAddr, thread: u8) -> TcpStream {
 }
 
 /// Asks once; the stream if there was an answer.
-fn ask(mut stream: TcpStream, address: SocketAddr, number: u32, kept: bool) -> Option<TcpStream> {
-    let (hash, id, is_seed) = peer(number, SWARMS);
+fn ask(
+    mut stream: TcpStream,
+    address: SocketAddr,
+    (number, (hash, id, is_seed)): (u32, Peer),
+    kept: bool,
+) -> Option<TcpStream> {
     let request = format!(
         "GET /announce?info_hash={}&peer_id={}&port={}&uploaded=0&downloaded=0&left={}&corrupt=0&key={number:08X}&numwant=50\
          &compact=1&no_peer_id=1&supportcrypto=1&redundant=0 HTTP/1.1\r\nHost: {address}\r\nUser-Agent: load/1\r\n\
          Accept-Encoding: gzip\r\nConnection: {}\r\n\r\n",
         percent(&hash),
         percent(&id),
-        number % 60_000 + 1_024,
+        port(number),
         u8::from(!is_seed),
         if kept { "keep-alive" } else { "close" },
     );

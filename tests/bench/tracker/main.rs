@@ -26,8 +26,14 @@ const PEERS: u32 = 200_000;
 /// Swarms that they are in: some of 6, some of thousands.
 const SWARMS: u32 = 10_000;
 
-/// Peers by which memory is measured.
+/// Peers by which memory is measured over UDP.
 const MANY: u32 = 1_000_000;
+
+/// The same over HTTP, which takes longer.
+const FEWER: u32 = 200_000;
+
+/// Peers in one swarm where memory is measured.
+const EVEN: u32 = 20;
 
 /// What a row of the table is: a face, and how it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +72,11 @@ impl Face {
     }
 }
 
+/// A peer: its swarm, its id, and whether it is a seed.
+type Peer = ([u8; 20], [u8; 20], bool);
+
 /// A peer under load: which swarm it is in, and what it says of itself. Always the same for the same number.
-fn peer(number: u32, swarms: u32) -> ([u8; 20], [u8; 20], bool) {
+fn peer(number: u32, swarms: u32) -> Peer {
     let mixed = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     // Squared, so that the first swarms are the largest.
     let swarm = ((((mixed * mixed) >> 32) * u64::from(swarms)) >> 32) as u32;
@@ -78,6 +87,20 @@ fn peer(number: u32, swarms: u32) -> ([u8; 20], [u8; 20], bool) {
     id[8..12].copy_from_slice(&number.to_be_bytes());
     id[12..16].copy_from_slice(&number.wrapping_mul(0x85eb_ca6b).to_be_bytes());
     (hash, id, number.is_multiple_of(3))
+}
+
+/// One of so many peers in swarms of the same size.
+fn evenly(number: u32, peers: u32) -> Peer {
+    let (mut hash, id, is_seed) = peer(number, 1);
+    let swarm = number % (peers / EVEN);
+    hash[..4].copy_from_slice(&swarm.wrapping_mul(0x9e37_79b1).to_be_bytes());
+    hash[8..12].copy_from_slice(&swarm.to_be_bytes());
+    (hash, id, is_seed)
+}
+
+/// The port of a peer. Hardly two of a swarm have the same, for some trackers know peers by their address alone.
+const fn port(number: u32) -> u16 {
+    (number.wrapping_mul(0x9e37_79b1) >> 16) as u16 | 1
 }
 
 fn percent(bytes: &[u8]) -> String {
@@ -105,23 +128,17 @@ fn weigh(name: &str, face: Face) {
     let Some(server) = Server::start(name, face) else {
         return;
     };
-    let (before, peers) = (server.memory(), if face == Face::Udp { MANY } else { ws::MANY });
-    if face == Face::Udp {
-        udp::announce_all(server.address, MANY);
-        println!(
-            "| {} | {name} | {:.0} |",
-            face.name(),
-            (server.memory() - before) / f64::from(peers)
-        );
-    } else {
-        let held = ws::hold(server.address);
-        println!(
-            "| {} | {name} | {:.0} |",
-            face.name(),
-            (server.memory() - before) / f64::from(peers)
-        );
-        drop(held);
-    }
+    let before = server.memory();
+    let (peers, _held) = match face {
+        Face::Udp => (udp::announce_all(server.address, MANY), None),
+        Face::Http | Face::HttpKept => (http::announce_all(server.address, FEWER), None),
+        Face::Ws | Face::WsOffers => (u64::from(ws::MANY), Some(ws::hold(server.address))),
+    };
+    println!(
+        "| {} | {name} | {:.0} |",
+        face.name(),
+        (server.memory() - before) / peers as f64
+    );
 }
 
 fn main() {
@@ -136,7 +153,7 @@ fn main() {
         }
     }
     println!("\n| face | tracker | bytes a peer |\n|---|---|---|");
-    for face in [Face::Udp, Face::Ws] {
+    for face in [Face::Udp, Face::HttpKept, Face::Ws] {
         for name in ["tombolo", "aquatic", "opentracker"] {
             if wanted(&format!("{name} memory {}", face.name())) {
                 weigh(name, face);

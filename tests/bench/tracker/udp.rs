@@ -11,7 +11,7 @@ use tombolo_core::key::{PeerId, SwarmKey};
 use tombolo_core::tracker::query::AnnounceRequest;
 use tombolo_core::tracker::udp::{Connection, Family, Request, Response, Transaction};
 
-use crate::peer;
+use crate::{Peer, evenly, peer, port};
 
 /// Sockets.
 const SOCKETS: usize = 4;
@@ -21,9 +21,6 @@ const WINDOW: usize = 64;
 
 /// After so long without any answer, those on their way are taken for lost.
 const LOST: Duration = Duration::from_millis(100);
-
-/// Swarms by which memory is measured: of 20 peers each.
-const EVEN: u32 = 50_000;
 
 struct Asker {
     socket: UdpSocket,
@@ -58,17 +55,9 @@ pub(crate) fn answers(address: SocketAddr) -> bool {
     open(address).is_some()
 }
 
-/// A peer in one of many swarms of the same size.
-pub(crate) fn evenly(number: u32) -> ([u8; 20], [u8; 20], bool) {
-    let (mut hash, id, is_seed) = peer(number, 1);
-    hash[..4].copy_from_slice(&(number % EVEN).wrapping_mul(0x9e37_79b1).to_be_bytes());
-    hash[8..12].copy_from_slice(&(number % EVEN).to_be_bytes());
-    (hash, id, is_seed)
-}
-
-fn packet(connection: Connection, number: u32, (hash, id, is_seed): ([u8; 20], [u8; 20], bool)) -> Vec<u8> {
+fn packet(connection: Connection, number: u32, (hash, id, is_seed): Peer) -> Vec<u8> {
     let announce = AnnounceRequest {
-        port: (number % 60_000) as u16 + 1_024,
+        port: port(number),
         left: Some(u64::from(!is_seed)),
         numwant: Some(30),
         key: Some(number),
@@ -94,14 +83,14 @@ pub(crate) fn load(address: SocketAddr, time: Duration, peers: u32) -> u64 {
     })
 }
 
-/// Announces each of so many peers once.
-pub(crate) fn announce_all(address: SocketAddr, peers: u32) {
+/// Announces each of so many peers once; how many were answered.
+pub(crate) fn announce_all(address: SocketAddr, peers: u32) -> u64 {
     let mut left = 0..peers;
-    ask(address, || left.next().map(|number| (number, evenly(number))));
+    ask(address, || left.next().map(|number| (number, evenly(number, peers))))
 }
 
 /// Announces what `next` gives; how many were answered.
-fn ask(address: SocketAddr, mut next: impl FnMut() -> Option<(u32, ([u8; 20], [u8; 20], bool))>) -> u64 {
+fn ask(address: SocketAddr, mut next: impl FnMut() -> Option<(u32, Peer)>) -> u64 {
     let mut askers: Vec<_> = (0..SOCKETS).map(|_| open(address).expect("a tracker")).collect();
     let mut memory = vec![0; BATCH_SIZE * (64 << 10)];
     let (mut answered, mut ended) = (0, false);

@@ -14,6 +14,9 @@ const TABS: u32 = 1_000;
 /// Tabs by which memory is measured.
 pub(crate) const MANY: u32 = 5_000;
 
+/// How long an announce may wait for answers.
+const LOST: Duration = Duration::from_millis(1_000);
+
 /// Tabs in one swarm.
 const SWARM: u32 = 20;
 
@@ -116,22 +119,35 @@ fn is_reply(text: &str) -> bool {
     text.contains("\"interval\"")
 }
 
+/// Announces again and again. With offers, one counts when all of them were answered: what a tracker drops under load is not free work.
 async fn announce(mut tab: Tab, number: u32, offers: usize, answered: &AtomicU64) -> Option<()> {
     let announce = message(number, offers);
     loop {
         tab.send(&announce).await.ok()?;
-        loop {
-            let text = tab.receive().await?;
-            if is_reply(&text) {
-                answered.fetch_add(1, Ordering::Relaxed);
-                break;
-            }
-            if text.contains("\"offer\":") {
-                tab.send(&answer(number, &text)?).await.ok()?;
-            }
+        let whole = tokio::time::timeout(LOST, until_answered(&mut tab, number, offers)).await;
+        match whole {
+            Ok(None) => return None,
+            Ok(Some(())) => _ = answered.fetch_add(1, Ordering::Relaxed),
+            Err(_late) => {}
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Takes in the reply and the answers to the offers, and answers others' offers meanwhile.
+async fn until_answered(tab: &mut Tab, number: u32, offers: usize) -> Option<()> {
+    let (mut replied, mut answers) = (false, 0);
+    while !replied || answers < offers {
+        let text = tab.receive().await?;
+        if is_reply(&text) {
+            replied = true;
+        } else if text.contains("\"answer\":") {
+            answers += 1;
+        } else if text.contains("\"offer\":") {
+            tab.send(&answer(number, &text)?).await.ok()?;
+        }
+    }
+    Some(())
 }
 
 fn answer(number: u32, offer: &str) -> Option<String> {

@@ -8,6 +8,7 @@ use crate::tracker::query::ScrapeCounts;
 use crate::tracker::udp::Family;
 use alloc::boxed::Box;
 use core::net::{IpAddr, SocketAddr};
+use core::ops::Range;
 
 /// An address and a port, without alignment.
 pub(super) type V4 = ([u8; 4], [u8; 2]);
@@ -106,27 +107,34 @@ impl Swarm {
         if !places.has(asker.place) && self.len() >= most {
             return None;
         }
+        let mut known = places;
         if was != Some(is_seed) {
             self.count(was, Some(is_seed));
             self.set_seed(places, is_seed, seed);
+            if was.is_some() {
+                // That moved it.
+                known = self.places(id, seed);
+            }
         }
+        let kind = (is_seed, seed);
         let mut connection = None;
         match asker.place {
             Place::Native(address) => {
                 let port = address.port().to_be_bytes();
                 match address.ip().to_canonical() {
                     IpAddr::V4(ip) => {
-                        put(&mut self.v4, record(id, seen, (ip.octets(), port)), is_seed, seed);
+                        let new = record(id, seen, (ip.octets(), port));
+                        put(&mut self.v4, known.v4, new, kind);
                     }
                     IpAddr::V6(ip) => {
                         let list = self.v6.get_or_insert_default();
-                        put(list, record(id, seen, (ip.octets(), port)), is_seed, seed);
+                        put(list, known.v6, record(id, seen, (ip.octets(), port)), kind);
                     }
                 }
             }
             Place::Web(new) => {
                 let list = self.web.get_or_insert_default();
-                let before = put(list, record(id, seen, new.to_be_bytes()), is_seed, seed);
+                let before = put(list, known.web, record(id, seen, new.to_be_bytes()), kind);
                 connection = before.map(u64::from_be_bytes).filter(|&before| before != new);
             }
         }
@@ -191,22 +199,17 @@ impl Swarm {
 
     /// Fills `answer` with peers for `asker`, at random.
     pub(super) fn sample(&self, asker: &Asker<'_>, rng: &mut Rng, answer: &mut Answer) {
-        let own = asker.request.peer_id;
         let no_seeds = asker.request.is_seed();
         let room = |len: usize, leeches: usize| if no_seeds { leeches } else { len };
-        if let (Place::Web(_), Some(list)) = (asker.place, &self.web) {
-            for place in Walk::new(room(list.len(), list.leeches()), rng) {
-                match list.at(place).filter(|_| answer.web.len() < asker.numwant) {
-                    Some(record) if record.id != own => answer.web.push(WebPeer {
-                        peer_id: record.id,
-                        connection: u64::from_be_bytes(record.address),
-                    }),
-                    Some(_) => {}
-                    None => break,
-                }
-            }
-        }
+        // One of them may be the asker itself, in either family.
+        let enough = asker.numwant.saturating_add(2);
         if matches!(asker.place, Place::Web(_)) {
+            if let Some(list) = &self.web {
+                for run in runs(room(list.len(), list.leeches()), enough, rng) {
+                    name_web(list, run, asker, answer);
+                }
+                answer.web.truncate(asker.numwant);
+            }
             return;
         }
         let v4 = if asker.family == Some(Family::V6) {
@@ -216,21 +219,14 @@ impl Swarm {
         };
         let v6 = self.v6.as_ref().filter(|_| asker.family != Some(Family::V4));
         let v6_room = v6.map_or(0, |list| room(list.len(), list.leeches()));
-        for place in Walk::new(v4 + v6_room, rng) {
-            if answer.addresses.len() >= asker.numwant {
-                break;
-            }
-            let found = match place.checked_sub(v4) {
-                None => self.v4.at(place).map(|record| (record.id, socket(record.address))),
-                Some(place) => v6
-                    .and_then(|list| list.at(place))
-                    .map(|record| (record.id, socket(record.address))),
-            };
-            if let Some((id, address)) = found.filter(|(id, _)| *id != own) {
-                answer.ids.push(id);
-                answer.addresses.push(address);
+        for run in runs(v4 + v6_room, enough, rng) {
+            name(&self.v4, run.start.min(v4)..run.end.min(v4), asker, answer);
+            if let Some(list) = v6 {
+                name(list, run.start.max(v4) - v4..run.end.max(v4) - v4, asker, answer);
             }
         }
+        answer.ids.truncate(asker.numwant);
+        answer.addresses.truncate(asker.numwant);
     }
 
     /// Makes a peer a seed, or no seed, in every list.
@@ -307,64 +303,66 @@ impl Swarm {
     }
 }
 
-/// Every number below `len` once, in an order that is different each time: from a random start in random steps that share no factor with `len`.
-struct Walk {
-    at: usize,
-    step: usize,
-    len: usize,
-    left: usize,
+/// The places of at most `count` of `len` records, each once: a run from a random start in either half, going on at the half's beginning
+/// after its end. Runs, for records that lie side by side are read several times as fast as those that lie anywhere; two, so that it
+/// matters less who came at the same time.
+fn runs(len: usize, count: usize, rng: &mut Rng) -> [Range<usize>; 4] {
+    let (half, some) = if len <= count { (len, len) } else { (len / 2, count / 2) };
+    let rest = len.min(count) - some;
+    let [a, b] = run(0..half, some, rng);
+    let [c, d] = run(half..len, rest, rng);
+    // Neither half always first: of more than are wanted the last are left out.
+    if rng.below(2) == 0 { [a, b, c, d] } else { [c, d, a, b] }
 }
 
-impl Walk {
-    fn new(len: usize, rng: &mut Rng) -> Self {
-        let mut step = 1 + rng.below(len.saturating_sub(1));
-        while greatest_common_divisor(step, len) > 1 {
-            step -= 1;
+/// So many places of a range from a random one on, and how it goes on at the range's beginning.
+fn run(range: Range<usize>, count: usize, rng: &mut Rng) -> [Range<usize>; 2] {
+    let start = range.start + rng.below(range.len());
+    let before = (start + count).saturating_sub(range.end);
+    [start..start + count - before, range.start..range.start + before]
+}
+
+/// Adds the records of a run, without the asker's own.
+fn name<const N: usize>(list: &Peers<([u8; N], [u8; 2])>, run: Range<usize>, asker: &Asker<'_>, answer: &mut Answer)
+where
+    IpAddr: From<[u8; N]>,
+{
+    for record in list.records().get(run).unwrap_or_default() {
+        if record.id != asker.request.peer_id {
+            answer.ids.push(record.id);
+            answer.addresses.push(socket(record.address));
         }
-        Self {
-            at: rng.below(len),
-            step,
-            len,
-            left: len,
-        }
     }
 }
 
-impl Iterator for Walk {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        let at = self.at;
-        self.at = (at + self.step) % self.len;
-        Some(at)
-    }
-}
-
-const fn greatest_common_divisor(mut a: usize, mut b: usize) -> usize {
-    while b > 0 {
-        (a, b) = (b, a % b);
-    }
-    a
+/// The same of web peers.
+fn name_web(list: &Peers<Web>, run: Range<usize>, asker: &Asker<'_>, answer: &mut Answer) {
+    let records = list.records().get(run).unwrap_or_default();
+    let others = records.iter().filter(|record| record.id != asker.request.peer_id);
+    answer.web.extend(others.map(|record| WebPeer {
+        peer_id: record.id,
+        connection: u64::from_be_bytes(record.address),
+    }));
 }
 
 const fn record<A>(id: PeerId, seen: u32, address: A) -> Record<A> {
     Record { id, seen, address }
 }
 
-/// Adds or renews a record; gives the address it had before. The seed's place is set already.
-fn put<A: Copy>(list: &mut Peers<A>, record: Record<A>, is_seed: bool, seed: u64) -> Option<A> {
-    match list.find(record.id, seed) {
-        Some(place) => {
-            let before = list.at(place).map(|before| before.address);
-            list.renew(place, record.seen, record.address);
-            before
-        }
-        None => {
-            list.insert(record, is_seed, seed);
-            None
-        }
-    }
+/// Renews the record at a place, or adds one: to the seeds or to the others, by the hash's seed. Gives the address it had before.
+fn put<A: Copy>(
+    list: &mut Peers<A>,
+    place: Option<usize>,
+    record: Record<A>,
+    (is_seed, seed): (bool, u64),
+) -> Option<A> {
+    let Some(place) = place else {
+        list.insert(record, is_seed, seed);
+        return None;
+    };
+    let before = list.at(place).map(|before| before.address);
+    list.renew(place, record.seen, record.address);
+    before
 }
 
 fn leave<A: Copy>(list: &mut Peers<A>, place: Option<usize>, seed: u64, is_there: impl Fn(A) -> bool) -> bool {
@@ -378,4 +376,30 @@ where
     IpAddr: From<[u8; N]>,
 {
     SocketAddr::new(ip.into(), u16::from_be_bytes(port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn runs_have_every_place_once_and_begin_anywhere() {
+        let mut rng = Rng::new(5);
+        for (len, count) in (0..40).flat_map(|len| (0..45).map(move |count| (len, count))) {
+            let places: Vec<usize> = runs(len, count, &mut rng).into_iter().flatten().collect();
+            let distinct: BTreeSet<_> = places.iter().copied().collect();
+            assert_eq!((places.len(), distinct.len()), (len.min(count), len.min(count)));
+            assert!(distinct.last().is_none_or(|&last| last < len), "{places:?} of {len}");
+        }
+        let mut times = [0; 11];
+        for _ in 0..11_000 {
+            runs(11, 4, &mut rng)
+                .into_iter()
+                .flatten()
+                .for_each(|place| times[place] += 1);
+        }
+        assert!(times.iter().all(|&times| (3_400..4_800).contains(&times)), "{times:?}");
+    }
 }

@@ -193,6 +193,21 @@ fn a_tab_that_is_loaded_again_replaces_its_connection_at_once() {
 }
 
 #[test]
+fn who_wants_one_peer_may_be_given_any() {
+    let mut table = Table::new(100);
+    (0..20).for_each(|number| _ = table.join(number, u64::from(number % 2), v4(number)));
+    (20..30).for_each(|number| _ = table.join(number, 1, v6(number)));
+    let asks = request(1, 1, AnnounceEvent::Periodic);
+    let mut named = BTreeSet::new();
+    for _ in 0..1_000 {
+        let answer = table.announce(&asks, v4(1), 1);
+        assert_eq!((answer.ids.len(), answer.addresses.len()), (1, 1));
+        named.insert(answer.ids[0]);
+    }
+    assert_eq!(named.len(), 29, "all but itself");
+}
+
+#[test]
 fn nobody_stops_another() {
     let mut table = Table::new(100);
     table.join(1, 5, v4(1));

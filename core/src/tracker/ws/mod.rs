@@ -467,6 +467,8 @@ impl Object {
 
     /// A description of the kind that is the key.
     fn session(&mut self, key: &str, sdp: &Sdp<'_>) {
+        // With room for all else that a message has.
+        self.0.reserve(sdp.0.len() + 256);
         self.raw(key, "{\"type\":\"");
         for part in [key, "\",\"sdp\":\"", &sdp.0, "\"}"] {
             self.0.push_str(part);

@@ -12,14 +12,12 @@ use tombolo_core::key::SwarmKey;
 use tombolo_core::tracker::list::HashList;
 use tombolo_core::tracker::passkey::{PasskeyError, Passkeys};
 
+use crate::lists;
 use crate::serve::ServeError;
 use crate::system;
 
 /// How often the files are looked at.
 const ROUND: Duration = Duration::from_secs(1);
-
-/// The longest list that is read, in bytes: some six million hashes.
-const LONGEST: u64 = 256 << 20;
 
 /// Whom the tracker is to serve.
 #[derive(Clone, Debug, Default)]
@@ -95,8 +93,7 @@ impl Access {
 
     /// Keeps the lists as their files are, for ever.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let lists = || self.allow.iter().chain(&self.deny);
-        if lists().next().is_none() {
+        if self.lists().next().is_none() {
             return;
         }
         let Ok(mut hangup) = signal(SignalKind::hangup()) else {
@@ -107,10 +104,16 @@ impl Access {
                 _ = hangup.recv() => true,
                 () = tokio::time::sleep(ROUND) => false,
             };
-            for list in lists() {
-                list.refresh(forced);
-            }
+            // One of millions of hashes takes a while.
+            let access = self.clone();
+            let read = move || access.lists().for_each(|list| list.refresh(forced));
+            // If it panicked, it has said so.
+            let _ = tokio::task::spawn_blocking(read).await;
         }
+    }
+
+    fn lists(&self) -> impl Iterator<Item = &Watched> {
+        self.allow.iter().chain(&self.deny)
     }
 }
 
@@ -158,12 +161,12 @@ fn stamp(path: &Path) -> Stamp {
 
 fn read(path: &Path) -> Result<HashList, String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let metadata = std::fs::metadata(path).map_err(|error| told(&error))?;
-    if !metadata.is_file() || metadata.len() > LONGEST {
-        return Err(told(&"no file, or too long a one"));
+    // A pipe could not be read a second time.
+    if !std::fs::metadata(path).map_err(|error| told(&error))?.is_file() {
+        return Err(told(&"no file"));
     }
-    let file = std::fs::read(path).map_err(|error| told(&error))?;
-    HashList::parse(&file).map_err(|error| told(&error))
+    let text = lists::text(path).map_err(|error| told(&error))?;
+    HashList::parse(&text).map_err(|error| told(&error))
 }
 
 fn unix() -> u64 {

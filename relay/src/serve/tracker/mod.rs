@@ -108,6 +108,8 @@ pub(super) struct Tracker {
     sockets: Sockets,
     next: AtomicU64,
     access: Arc<Access>,
+    /// Held while the table is written to disk.
+    saving: Mutex<()>,
     pub(super) asked: Asked,
 }
 
@@ -134,6 +136,7 @@ impl Tracker {
             sockets: Sockets::default(),
             next: AtomicU64::new(OURSELVES + 1),
             access,
+            saving: Mutex::new(()),
             asked: Asked::default(),
         }
     }

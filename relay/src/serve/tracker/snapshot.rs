@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tombolo_core::tracker::registry::snapshot::{
@@ -14,6 +14,7 @@ use tombolo_core::tracker::registry::snapshot::{
 };
 
 use super::Tracker;
+use crate::replace::{PUBLIC, replace};
 use crate::serve::Relay;
 use crate::system;
 
@@ -68,13 +69,17 @@ fn read(tracker: &Tracker, file: File) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the table.
+/// Writes the table, after whoever is writing it now.
 ///
 /// # Errors
 /// As writing a file may fail.
 pub(crate) fn save(tracker: &Tracker, path: &Path) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
+    // The last may still be at it when the relay stops.
+    let _saving = tracker.saving.lock().unwrap_or_else(PoisonError::into_inner);
+    replace(path, PUBLIC, |file| write(tracker, file))
+}
+
+fn write(tracker: &Tracker, file: &mut File) -> io::Result<()> {
     file.write_all(&head(system::unix() as u64))?;
     let mut payload = Vec::new();
     for part in 0..tracker.parts.len() {
@@ -90,9 +95,7 @@ pub(crate) fn save(tracker: &Tracker, path: &Path) -> io::Result<()> {
             }
         }
     }
-    file.sync_data()?;
-    drop(file);
-    std::fs::rename(beside, path)
+    file.sync_data()
 }
 
 /// Writes the table now and then, for ever.
@@ -111,5 +114,55 @@ pub(crate) async fn keep(relay: Arc<Relay>) {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Asker, Place, Settings};
+    use super::*;
+    use tombolo_core::key::{PeerId, SwarmKey};
+    use tombolo_core::tracker::query::AnnounceRequest;
+    use tombolo_core::tracker::registry::Answer;
+
+    fn tracker() -> Tracker {
+        let settings = Settings {
+            interval: 60,
+            peer_ttl: Duration::from_secs(600),
+            max_peers: 1_000,
+            allow_local: true,
+            full_scrape: false,
+            own: Vec::new(),
+        };
+        Tracker::new(settings, PeerId([1; 20]), Arc::default())
+    }
+
+    fn announce(tracker: &Tracker, number: u16) {
+        let [high, low] = number.to_be_bytes();
+        let request = AnnounceRequest::new(SwarmKey([low; 20]), PeerId([high; 20]));
+        let asker = Asker {
+            request: &request,
+            place: Place::Native(([10, 0, high, low], 6881).into()),
+            numwant: 0,
+            family: None,
+        };
+        tracker.announce(&asker, &mut Answer::default());
+    }
+
+    #[test]
+    fn who_saves_while_another_does_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tracker.peers");
+        let known = tracker();
+        (0..10_000).for_each(|number| announce(&known, number));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10).for_each(|_| save(&known, &path).unwrap()));
+            }
+        });
+        let again = tracker();
+        restore(&again, &path);
+        assert_eq!(again.size(), known.size());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
