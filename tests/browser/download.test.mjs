@@ -41,7 +41,7 @@ for (const name of BROWSERS) test(`a tab downloads one of two files that only tr
   const { files } = await tab.until('the list of files', ({ files: list }) => list.length === 2);
   const index = files.findIndex(({ path }) => path.at(-1) === basename(wanted));
   assert.notEqual(index, -1);
-  await tab.page.getByRole('checkbox', { name: basename(other) }).uncheck();
+  await tab.page.getByRole('checkbox', { name: `Download ${basename(other)}` }).uncheck();
   await transmission.remote('--torrent', '1', '--no-uplimit');
   await tab.done();
 

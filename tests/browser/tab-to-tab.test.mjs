@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { BROWSERS, browser } from './lib/browser.mjs';
 import { MIB, digest, write } from './lib/content.mjs';
 import { folder, needs } from './lib/place.mjs';
-import { Relay, magnet } from './lib/tombolo.mjs';
+import { Relay, magnet, seedToTabs } from './lib/tombolo.mjs';
 
 /** A tab of the first browser shares a file, one of the second downloads it; both are prepared so. Returns the two tabs. */
 async function share(t, names, file, prepare) {
@@ -33,6 +33,20 @@ async function share(t, names, file, prepare) {
 for (const from of BROWSERS) for (const to of BROWSERS) test(`a tab downloads over WebRTC what another tab shares (${from} to ${to})`, needs(from, to), async (t) => {
   const file = write(join(folder(t, 'content'), 'shared file.bin'), 24 * MIB + 4321);
   await share(t, [from, to], file);
+});
+
+test('tabs of different browsers trade what one slow seeder gives them', needs(...BROWSERS), async (t) => {
+  const file = write(join(folder(t, 'content'), 'seldom.bin'), 16 * MIB + 7);
+  const { relay, link } = await seedToTabs(t, file, 128 * 1024, '--up', `${2 * MIB}`);
+  const both = await Promise.all(BROWSERS.map((name) => browser(t, { name })));
+  const tabs = await Promise.all(both.map((one) => one.open(relay.page(['magnet', link]))));
+  for (const tab of tabs) await tab.done();
+  for (const tab of tabs) {
+    assert.equal(await digest(await tab.save(0)), await digest(file));
+    const { uploaded } = await tab.probe();
+    assert.ok(uploaded > 0, 'it gave something');
+    tab.assertClean();
+  }
 });
 
 /** Runs in the page before its scripts: a browser that cannot transfer data channels. What the page then forwards is counted. */

@@ -86,6 +86,7 @@ class Page {
     return new Locator(this.#page, selector);
   }
 
+  /** Unlike Playwright it takes the name whole. */
   getByRole(role, { name }) {
     return new Locator(this.#page, `::-p-aria([name=${JSON.stringify(name)}][role="${role}"])`);
   }
