@@ -35,6 +35,21 @@ export function browserPid(profile) {
   throw new Error(`no browser with profile ${profile}`);
 }
 
+/** Memory in bytes that a browser's pages have to themselves: of all processes that draw pages, below these. */
+export function pageBytes(roots) {
+  let total = 0;
+  for (const pid of tree(roots, processes())) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=renderer')) continue;
+      const sums = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').matchAll(/^Private_(?:Clean|Dirty):\s+(\d+)/gm);
+      for (const [, kib] of sums) total += Number(kib) * 1024;
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return total;
+}
+
 function tree(roots, all) {
   const members = new Set(roots);
   for (let grown = true; grown;) {

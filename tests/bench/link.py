@@ -1,6 +1,8 @@
-"""A slow link between two network namespaces of its own: rate, delay and a queue that drops what does not fit.
+"""A slow link between two network namespaces of its own: rate, delay, a queue that drops what does not fit, and loss.
 
-    python3 link.py MBIT_PER_S DELAY_MS QUEUE_MS
+    python3 link.py MBIT_PER_S DELAY_MS QUEUE_MS [LOSS]
+
+Of all packets the share LOSS is lost, the same ones in every run.
 
 Makes the namespaces `tombolo-a` (10.77.0.1) and `tombolo-b` (10.77.0.2), joined by two TUN devices whose packets it carries itself.
 First {"ready": true}, then every second {"udp", "tcp": bytes that came out towards b, "queue_ms": mean wait in that queue}. Ends, and
@@ -11,6 +13,7 @@ import fcntl
 import heapq
 import json
 import os
+import random
 import select
 import signal
 import struct
@@ -43,8 +46,9 @@ def end(side):
 class Direction:
     """One way through the link. Packets leave the queue at its rate and arrive a delay later."""
 
-    def __init__(self, target, rate, delay, queue):
-        self.target, self.rate, self.delay, self.queue = target, rate, delay, queue
+    def __init__(self, target, rate, delay, queue, loss):
+        self.target, self.rate, self.delay, self.queue, self.loss = target, rate, delay, queue, loss
+        self.luck = random.Random(1)
         self.free = 0.0
         self.under_way = []
         self.bytes = {TCP: 0, UDP: 0}
@@ -52,7 +56,7 @@ class Direction:
 
     def take(self, packet, now):
         wait = max(0.0, self.free - now)
-        if wait > self.queue:
+        if wait > self.queue or self.luck.random() < self.loss:
             return
         self.waits.append(wait)
         self.free = max(self.free, now) + len(packet) / self.rate
@@ -102,12 +106,12 @@ def carry(ends, directions):
 
 
 def main():
-    rate, delay, queue = (float(word) for word in sys.argv[1:])
+    rate, delay, queue, loss = (float(word) for word in [*sys.argv[1:], "0"][:4])
     # So that what follows `finally` is done then too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         a, b = end("a"), end("b")
-        settings = (rate * 1e6 / 8, delay / 1e3, queue / 1e3)
+        settings = (rate * 1e6 / 8, delay / 1e3, queue / 1e3, loss)
         print(json.dumps({"ready": True}), flush=True)
         carry([a, b], [Direction(b, *settings), Direction(a, *settings)])
     finally:

@@ -1,10 +1,14 @@
 // Measures every path and prints a table. Arguments choose rows by parts of their names; MIB sets the size.
 
 import * as ceilings from './ceilings.mjs';
+import { CROWDS, crowd } from './crowd.mjs';
+import { large } from './large.mjs';
+import { memory } from './memory.mjs';
 import { check, make, transfer } from './native.mjs';
 import * as paths from './paths.mjs';
 import { scoped } from './scope.mjs';
-import { shaped } from './shaped.mjs';
+import { fast, shaped } from './shaped.mjs';
+import { streaming } from './streaming.mjs';
 import * as webtorrent from './webtorrent.mjs';
 
 const MIB = 1024 * 1024;
@@ -77,14 +81,49 @@ async function print([what, mib, rows]) {
   console.log(lines.join('\n'));
 }
 
-/** Measures uTP on a slow link, which needs root for its network namespaces. */
-async function printLink() {
-  console.error('measuring: a slow link');
-  const percent = (share) => `${(100 * share).toFixed(1)} %`;
-  const found = Object.entries(await scoped(shaped));
-  console.log('\n20 Mbit/s, 20 ms each way: shares of the link, and the mean wait in its queue of 400 ms\n');
-  console.log('| flows | uTP | TCP | queue, ms |\n|---|---|---|---|');
-  for (const [name, { utp, tcp, queue }] of found) console.log(`| ${name} | ${percent(utp)} | ${percent(tcp)} | ${queue.toFixed(0)} |`);
+const PAGES = ['tombolo', 'WebTorrent'];
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const seconds = (ms) => (ms / 1000).toFixed(2);
+const mega = (bytes) => (bytes / 1e6).toFixed(0);
+
+/** Tables of other shapes: what they are of, their columns, and what measures their rows. */
+const OTHERS = [
+  ['slow link: 20 Mbit/s, 20 ms each way; shares of the link, and the mean wait in its queue of 400 ms', ['flows', 'uTP', 'TCP', 'queue, ms'],
+    async () => Object.entries(await scoped(shaped)).map(([name, { utp, tcp, queue }]) => [name, percent(utp), percent(tcp), queue.toFixed(0)])],
+  ['shaped link: 100 Mbit/s, 20 ms each way; shares of the link, and the mean wait in its queue', ['loss', 'what', 'share', 'queue, ms'],
+    async () => (await fast()).map(({ loss, name, share, queue }) => [percent(loss), name, percent(share), queue.toFixed(0)])],
+  ['streaming: a film of 60 MB from a seeder at twice its rate; medians', ['page', 'click to first frame, s', 'of the film fetched then', 'wind to 80 %, s', 'stalls'],
+    async () => (await streaming()).map(([name, { frame, fetched, seek, stalls }]) => [name, seconds(frame), percent(fetched), seconds(seek), stalls])],
+  ['eight tabs: 32 MiB from one seeder at 2 MB/s', ['page', 'first done, s', 'middle, s', 'last, s', 'least possible, s', 'CPU s', 'copies sent'],
+    () => each(CROWDS, async (page) => {
+      const { first, middle, last, bound, cpu, copies } = await scoped((t) => crowd(page)(t, 32 * MIB));
+      return [page, ...[first, middle, last, bound, cpu].map((time) => time.toFixed(1)), copies.toFixed(2)];
+    })],
+  ['memory: of the page alone, its private bytes before and at most', ['page', 'MiB', 's', 'MB before', 'MB at most'],
+    () => each(PAGES.flatMap((page) => [256, 1024].map((mib) => [page, mib])), async ([page, mib]) => {
+      const { ms, empty, peak } = await scoped((t) => memory(page)(t, mib * MIB));
+      return [page, mib, (ms / 1000).toFixed(1), mega(empty), mega(peak)];
+    })],
+  ['large torrents: from the click, s', ['torrent', 'files known', 'list shown', 'ready', 'longest without a frame', 'the same while scrolling'],
+    () => each([['files', 'link'], ['files', '.torrent'], ['pieces', 'link'], ['pieces', '.torrent']], async ([what, by]) => {
+      const { known, shown, ready, longest, scroll } = await scoped(large(what, by));
+      return [`${what === 'files' ? '10,000 files' : '100,000 pieces'} by ${by}`, ...[known, shown, ready, longest, scroll].map(seconds)];
+    })],
+];
+
+/** One after the other. */
+async function each(list, measure) {
+  const rows = [];
+  for (const item of list) rows.push(await measure(item));
+  return rows;
+}
+
+async function printOther([what, columns, measure]) {
+  const [name] = what.split(':');
+  if (!isChosen(name)) return;
+  console.error(`measuring: ${name}`);
+  const lines = (await measure()).map((cells) => `| ${cells.join(' | ')} |`);
+  console.log(`\n${what}\n\n| ${columns.join(' | ')} |\n|${'---|'.repeat(columns.length)}\n${lines.join('\n')}`);
 }
 
 /** Arguments choose rows by parts of their names; none: all. */
@@ -94,4 +133,4 @@ function isChosen(name) {
 }
 
 for (const table of TABLES) await print(table);
-if (isChosen('slow link')) await printLink();
+for (const other of OTHERS) await printOther(other);

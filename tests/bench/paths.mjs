@@ -4,15 +4,11 @@ import { join } from 'node:path';
 import { browser } from '../browser/lib/browser.mjs';
 import { write } from '../browser/lib/content.mjs';
 import { folder } from '../browser/lib/place.mjs';
-import { Relay, create, magnet, peer, seed } from '../browser/lib/tombolo.mjs';
+import { Relay, magnet, seed, seedToTabs } from '../browser/lib/tombolo.mjs';
 import { browserPid, cost } from './cost.mjs';
 
-/** A file and its torrent. */
-async function content(t, length) {
-  const dir = folder(t, 'bench');
-  const file = write(join(dir, 'content.bin'), length);
-  return { dir, file, torrent: await create(t, file, '--piece-length', `${1 << 20}`) };
-}
+/** A file of so many bytes. */
+const content = (t, length) => write(join(folder(t, 'bench'), 'content.bin'), length);
 
 /** Has a page note the longest time in which nothing was verified, from its first piece to its last. */
 function watch(page) {
@@ -47,17 +43,14 @@ async function download(t, url, others) {
 
 /** Native seeder to tab by WebRTC; the relay only introduces them. */
 export async function nativeByWebRtc(t, length) {
-  const { dir, torrent } = await content(t, length);
-  const relay = await Relay.start(t, '--bridge', 'off');
-  const seeder = await peer(t, { role: 'seeder', torrent: torrent.file, dir, transport: 'rtc', args: ['--tracker', relay.tracker] });
-  await seeder.process.event('its announce', ({ announced }) => announced);
-  return download(t, relay.page(['magnet', magnet(torrent.info_hash_v1)]), [seeder.process]);
+  const { relay, seeder, link } = await seedToTabs(t, content(t, length), 1 << 20);
+  return download(t, relay.page(['magnet', link]), [seeder]);
 }
 
 /** Native TCP seeder through the relay: first nothing is cached, then everything. `wire` or WebRTC to the tab. */
 export function bridge(wire) {
   return async (t, length) => {
-    const { file } = await content(t, length);
+    const file = content(t, length);
     const seeder = await seed(t, file);
     const relay = await Relay.start(t, '--cache', `${2 * length}`);
     const last = wire ? [] : [['relay', 'off']];
@@ -81,7 +74,7 @@ async function joinSwarm(relay, seeder) {
 
 /** Tab to tab by WebRTC. */
 export async function tabToTab(t, length) {
-  const { file } = await content(t, length);
+  const file = content(t, length);
   const relay = await Relay.start(t);
   const [one, other] = [await browser(t), await browser(t)];
   const seeding = await one.open(relay.page());

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { browser } from './lib/browser.mjs';
+import { BROWSERS, browser } from './lib/browser.mjs';
 import { MIB, digest, packages, write } from './lib/content.mjs';
 import { folder, needs } from './lib/place.mjs';
 import { Relay, magnet } from './lib/tombolo.mjs';
@@ -25,7 +25,7 @@ function twoFiles(home) {
   });
 }
 
-test('a tab downloads one of two files that only transmission has', needs('chromium', 'transmission'), async (t) => {
+for (const name of BROWSERS) test(`a tab downloads one of two files that only transmission has (${name})`, needs(name, 'transmission'), async (t) => {
   const home = folder(t, 'content');
   const [wanted, other] = twoFiles(join(home, 'Two packages'));
   const torrent = join(home, 'two.torrent');
@@ -33,15 +33,15 @@ test('a tab downloads one of two files that only transmission has', needs('chrom
   const transmission = await Transmission.start(t);
   await transmission.add(torrent, home);
   const relay = await Relay.start(t, '--cache', '16MiB');
-  const chromium = await browser(t);
+  const opened = await browser(t, { name });
 
   // Slow until the choice is made, as a swarm far away would be.
   await transmission.remote('--torrent', '1', '--uplimit', '200');
-  const tab = await chromium.open(relay.page(['magnet', magnet(infoHash, ['dn', 'Two packages'])], ['peer', transmission.address]));
+  const tab = await opened.open(relay.page(['magnet', magnet(infoHash, ['dn', 'Two packages'])], ['peer', transmission.address]));
   const { files } = await tab.until('the list of files', ({ files: list }) => list.length === 2);
   const index = files.findIndex(({ path }) => path.at(-1) === basename(wanted));
   assert.notEqual(index, -1);
-  await tab.page.getByRole('checkbox', { name: basename(other) }).uncheck();
+  await tab.page.getByRole('checkbox', { name: `Download ${basename(other)}` }).uncheck();
   await transmission.remote('--torrent', '1', '--no-uplimit');
   await tab.done();
 

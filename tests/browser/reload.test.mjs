@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { browser } from './lib/browser.mjs';
+import { BROWSERS, browser } from './lib/browser.mjs';
 import { MIB, digest, write } from './lib/content.mjs';
 import { folder, needs } from './lib/place.mjs';
 import { Relay, seed } from './lib/tombolo.mjs';
@@ -12,12 +12,11 @@ const LENGTH = 40 * MIB + 6;
 /** Verified a moment before the reload and perhaps not yet written, or open pieces that a reload loses. */
 const UNDER_WAY = 4 * MIB;
 
-test('a reloaded tab goes on from what it had', needs('chromium'), async (t) => {
+for (const name of BROWSERS) test(`a reloaded tab goes on from what it had (${name})`, needs(name), async (t) => {
   const file = write(join(folder(t, 'content'), 'content.bin'), LENGTH);
   const seeder = await seed(t, file, '--up', `${6 * MIB}`);
   const relay = await Relay.start(t);
-  const chromium = await browser(t);
-  const tab = await chromium.open(relay.page(['magnet', seeder.magnet], ['peer', seeder.address]));
+  const tab = await (await browser(t, { name })).open(relay.page(['magnet', seeder.magnet], ['peer', seeder.address]));
   const { have: before } = await tab.until('a third', ({ have }) => have > LENGTH / 3);
 
   await tab.page.reload();

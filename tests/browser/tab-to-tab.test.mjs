@@ -3,14 +3,15 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { browser } from './lib/browser.mjs';
+import { BROWSERS, browser } from './lib/browser.mjs';
 import { MIB, digest, write } from './lib/content.mjs';
 import { folder, needs } from './lib/place.mjs';
-import { Relay, magnet } from './lib/tombolo.mjs';
+import { Relay, magnet, seedToTabs } from './lib/tombolo.mjs';
 
-/** One tab shares a file, the other downloads it; both are prepared so. Returns the two tabs. */
-async function share(t, relay, file, prepare) {
-  const [one, other] = [await browser(t), await browser(t)];
+/** A tab of the first browser shares a file, one of the second downloads it; both are prepared so. Returns the two tabs. */
+async function share(t, names, file, prepare) {
+  const relay = await Relay.start(t);
+  const [one, other] = [await browser(t, { name: names[0] }), await browser(t, { name: names[1] })];
   const seeding = await one.open(relay.page(), prepare);
   await seeding.share(file);
   const { infoHash } = await seeding.until('seeding', ({ t: { done } }) => done !== undefined);
@@ -29,9 +30,23 @@ async function share(t, relay, file, prepare) {
   return [seeding, leeching];
 }
 
-test('a tab downloads over WebRTC what another tab shares', needs('chromium'), async (t) => {
+for (const from of BROWSERS) for (const to of BROWSERS) test(`a tab downloads over WebRTC what another tab shares (${from} to ${to})`, needs(from, to), async (t) => {
   const file = write(join(folder(t, 'content'), 'shared file.bin'), 24 * MIB + 4321);
-  await share(t, await Relay.start(t), file);
+  await share(t, [from, to], file);
+});
+
+test('tabs of different browsers trade what one slow seeder gives them', needs(...BROWSERS), async (t) => {
+  const file = write(join(folder(t, 'content'), 'seldom.bin'), 16 * MIB + 7);
+  const { relay, link } = await seedToTabs(t, file, 128 * 1024, '--up', `${2 * MIB}`);
+  const both = await Promise.all(BROWSERS.map((name) => browser(t, { name })));
+  const tabs = await Promise.all(both.map((one) => one.open(relay.page(['magnet', link]))));
+  for (const tab of tabs) await tab.done();
+  for (const tab of tabs) {
+    assert.equal(await digest(await tab.save(0)), await digest(file));
+    const { uploaded } = await tab.probe();
+    assert.ok(uploaded > 0, 'it gave something');
+    tab.assertClean();
+  }
 });
 
 /** Runs in the page before its scripts: a browser that cannot transfer data channels. What the page then forwards is counted. */
@@ -50,10 +65,10 @@ function withoutTransfer() {
   };
 }
 
-test('where channels cannot be handed to a worker, the page forwards', needs('chromium'), async (t) => {
+for (const name of BROWSERS) test(`where channels cannot be handed to a worker, the page forwards (${name})`, needs(name), async (t) => {
   const length = 24 * MIB + 4321;
   const file = write(join(folder(t, 'content'), 'shared file.bin'), length);
-  const [, leeching] = await share(t, await Relay.start(t), file, (page) => page.addInitScript(withoutTransfer));
+  const [, leeching] = await share(t, [name, name], file, (page) => page.addInitScript(withoutTransfer));
   const { bytes, channels } = await leeching.page.evaluate(() => window.forwarded);
   assert.equal(channels, 0, 'none was transferred');
   assert.ok(bytes >= length, `${bytes} bytes forwarded`);

@@ -90,6 +90,42 @@ fn a_torrent_has_rates_of_its_own() {
 }
 
 #[test]
+fn what_a_limit_lets_pass_goes_to_all_in_turn() {
+    let content = Content::single(20_000_000, 65_536);
+    for (up, down) in [(Some(400_000), None), (None, Some(400_000))] {
+        let mut sim = Sim::new(5);
+        let mut middle = if up.is_some() {
+            Setup::seed(&content)
+        } else {
+            Setup::leech(&content)
+        };
+        (middle.config.up, middle.config.down) = (up, down);
+        let middle = sim.add(middle);
+        let others: Vec<_> = (0..4)
+            .map(|_| {
+                sim.add(if up.is_some() {
+                    Setup::leech(&content)
+                } else {
+                    Setup::seed(&content)
+                })
+            })
+            .collect();
+        others.iter().for_each(|other| sim.introduce(*other, middle));
+        sim.run_for(Span::from_secs(20));
+        let shares: Vec<u64> = others
+            .iter()
+            .map(|other| sim.status(*other))
+            .map(|status| status.received.total() + status.sent.total())
+            .collect();
+        let all: u64 = shares.iter().sum();
+        assert!(
+            shares.iter().all(|share| share * 8 > all),
+            "{shares:?} of {all}, half an equal share at least"
+        );
+    }
+}
+
+#[test]
 fn links_of_all_torrents_together_have_a_bound() {
     let content = Content::single(2_000_000, 65_536);
     let mut sim = Sim::new(3);

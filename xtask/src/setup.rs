@@ -9,8 +9,9 @@ use crate::place;
 use std::path::{Path, PathBuf};
 
 /// Programs that the tests start, each with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("chromium", "chromium"),
+    ("firefox-esr", "firefox-esr"),
     ("transmission-daemon", "transmission-daemon"),
     ("transmission-remote", "transmission-cli"),
     ("transmission-create", "transmission-cli"),

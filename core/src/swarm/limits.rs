@@ -27,6 +27,13 @@ impl Limits {
         self.down.set_rate(down, now);
     }
 
+    /// Whether a rate is limited.
+    pub(super) fn are_set(&self, cx: &Context) -> bool {
+        [&cx.up, &cx.down, &self.up, &self.down]
+            .iter()
+            .any(|limiter| limiter.rate().is_some())
+    }
+
     /// Bytes that may be sent now.
     pub(super) fn up(&mut self, cx: &mut Context) -> u64 {
         cx.up.allowance(cx.now).min(self.up.allowance(cx.now))

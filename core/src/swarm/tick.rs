@@ -86,6 +86,16 @@ impl Swarm {
         self.dial(cx);
         self.seek_introductions(cx);
         self.touch_where(|peer| peer.hungry || peer.has_output());
+        self.draw_first(cx);
+    }
+
+    /// What a limit lets pass goes to who comes first: each time to one drawn by lot, or the last link would have it all.
+    fn draw_first(&mut self, cx: &mut Context) {
+        if let Some(last) = self.dirty.len().checked_sub(1)
+            && self.limits.are_set(cx)
+        {
+            self.dirty.swap(cx.rng.below(last + 1), last);
+        }
     }
 
     fn look_after_peers(&mut self, cx: &mut Context) {

@@ -1,31 +1,42 @@
-// A headless Chromium with a profile of its own, and tabs with our page in it.
+// A headless browser with a profile of its own, and tabs with our page in it.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { atEnd } from './end.mjs';
+import * as firefox from './firefox.mjs';
 import { CHROMIUM, folder } from './place.mjs';
 import { until } from './wait.mjs';
 
 /** No sandbox since tests run as root; the rest keeps the browser off the network and WebRTC on loopback. */
-const FLAGS = [
+export const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--allow-loopback-in-peer-connection',
   '--disable-features=WebRtcHideLocalIpsWithMdns',
 ];
 
-/** Starts a browser that is closed after test `t`. With `flags` come further command line flags, with `profile` that of one closed before. */
-export async function browser(t, { flags = [], profile = folder(t, 'profile') } = {}) {
+/** What tests that run in every browser run in. */
+export const BROWSERS = ['chromium', 'firefox'];
+
+/**
+ * Starts a browser that is closed after test `t`. With `flags` come further command line flags of Chromium, `program` starts it, with
+ * `profile` that of one closed before.
+ */
+export async function browser(t, { name = 'chromium', flags = [], program = CHROMIUM, profile = folder(t, 'profile') } = {}) {
+  const context = await (name === 'firefox' ? firefox.launch(t, profile) : launchChromium(profile, flags, program));
+  atEnd(t, () => context.close());
+  return new Browser(t, context, profile);
+}
+
+async function launchChromium(profile, flags, program) {
   const { chromium } = await import('playwright-core');
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: CHROMIUM,
+  return chromium.launchPersistentContext(profile, {
+    executablePath: program,
     headless: true,
     args: [...FLAGS, ...flags],
     acceptDownloads: true,
     // Where a machine has only loopback, no ICE candidate is gathered without it.
     permissions: ['microphone'],
   });
-  atEnd(t, () => context.close());
-  return new Browser(t, context, profile);
 }
 
 export class Browser {
@@ -101,19 +112,19 @@ export class Tab {
   /** Drops files (given by their paths) on the page, as a user would share them. */
   async share(...paths) {
     await this.page.evaluate(() => window.tombolo.ready);
-    const input = await this.page.evaluateHandle(() => {
-      const field = document.createElement('input');
-      Object.assign(field, { type: 'file', multiple: true, hidden: true });
-      return document.body.appendChild(field);
+    await this.page.evaluate(() => {
+      document.body.append(Object.assign(document.createElement('input'), { id: 'shared', type: 'file', multiple: true, hidden: true }));
     });
-    await input.setInputFiles(paths);
-    await this.page.evaluate((field) => {
+    await this.page.setInputFiles('#shared', paths);
+    await this.page.evaluate(() => {
+      const field = document.querySelector('#shared');
       const transfer = new DataTransfer();
       for (const file of field.files) transfer.items.add(file);
       for (const kind of ['dragenter', 'dragover', 'drop']) {
         document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
       }
-    }, input);
+      field.remove();
+    });
   }
 
   /** Waits for the notice with this code; returns its words. */

@@ -14,6 +14,7 @@ export const PYTHON = process.env.TOMBOLO_PYTHON ?? join(TARGET, 'venv/bin/pytho
 /** rqbit, which Debian does not have. */
 export const RQBIT = process.env.TOMBOLO_RQBIT ?? which('rqbit') ?? join(TARGET, 'tools/bin/rqbit');
 export const CHROMIUM = process.env.TOMBOLO_CHROMIUM ?? which('chromium') ?? which('chromium-browser') ?? '/usr/bin/chromium';
+export const FIREFOX = process.env.TOMBOLO_FIREFOX ?? which('firefox-esr') ?? which('firefox') ?? '/usr/bin/firefox-esr';
 /** Downloads of the tests' own, kept between runs. */
 export const CACHE = join(TARGET, 'test-cache');
 
@@ -37,6 +38,8 @@ const TOOLS = {
   chromium: [() => existsSync(CHROMIUM) && existsSync(join(ROOT, 'tests/browser/node_modules/playwright-core')),
     'apt-get install chromium, npm ci in tests/browser'],
   npm: [() => which('npm') && existsSync(join(ROOT, 'tests/browser/node_modules/.bin/tsc')), 'npm ci in tests/browser'],
+  firefox: [() => existsSync(FIREFOX) && existsSync(join(ROOT, 'tests/browser/node_modules/puppeteer-core')),
+    'apt-get install firefox-esr, npm ci in tests/browser'],
   webtorrent: [() => existsSync(join(ROOT, 'tests/browser/node_modules/webtorrent/dist/webtorrent.min.js')), 'npm ci in tests/browser'],
   transmission: [() => which('transmission-daemon') && which('transmission-create') && which('transmission-remote'),
     'apt-get install transmission-daemon transmission-cli'],

@@ -9,18 +9,23 @@ const TYPES = {
   '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.wasm': 'application/wasm',
 };
 
-/** Answers with `answer(path) → {type, body}`, or 404 for null. Returns `{server, port, origin}`; ends with test `t`. */
-export async function serve(t, answer) {
-  const server = createServer(async (request, response) => {
-    const found = await answer(new URL(request.url, 'http://host').pathname).catch(() => null);
-    if (found) response.setHeader('content-type', found.type).end(found.body);
-    else response.writeHead(404).end();
-  });
+/** Starts a server on a free loopback port. Returns `{server, port, origin}`; ends with test `t`. */
+async function listen(t, handle) {
+  const server = createServer(handle);
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   atEnd(t, () => server.close());
   atEnd(t, () => server.closeAllConnections());
   const { port } = server.address();
   return { server, port, origin: `http://127.0.0.1:${port}` };
+}
+
+/** Answers with `answer(path) → {type, body}`, or 404 for null. Returns `{server, port, origin}`; ends with test `t`. */
+export function serve(t, answer) {
+  return listen(t, async (request, response) => {
+    const found = await answer(new URL(request.url, 'http://host').pathname).catch(() => null);
+    if (found) response.setHeader('content-type', found.type).end(found.body);
+    else response.writeHead(404).end();
+  });
 }
 
 /** Serves the files of a folder. */
@@ -37,7 +42,7 @@ export function serveFolder(t, folder) {
  */
 export async function serveRanges(t, folder, { cors = true } = {}) {
   const state = { sent: 0, asked: [] };
-  const server = createServer(async (request, response) => {
+  const { origin } = await listen(t, async (request, response) => {
     if (cors) response.setHeader('access-control-allow-origin', '*').setHeader('access-control-allow-headers', 'range');
     if (request.method === 'OPTIONS') return void response.writeHead(204).end();
     state.asked.push(request.url);
@@ -54,8 +59,5 @@ export async function serveRanges(t, folder, { cors = true } = {}) {
     response.writeHead(range ? 206 : 200, range && { 'content-range': `bytes ${first}-${last}/${size}` });
     response.end(body);
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  atEnd(t, () => server.close());
-  atEnd(t, () => server.closeAllConnections());
-  return Object.assign(state, { origin: `http://127.0.0.1:${server.address().port}` });
+  return Object.assign(state, { origin });
 }

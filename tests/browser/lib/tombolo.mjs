@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Process } from './process.mjs';
 import { TOMBOLO, folder } from './place.mjs';
 import { until } from './wait.mjs';
@@ -90,6 +90,19 @@ export async function peer(t, { role, torrent, dir, transport = 'tcp', args = []
   const ready = await process.event('ready', (event) => 'ready' in event || event.error);
   if (ready.error) throw new Error(`peer: ${JSON.stringify(ready.error)}`);
   return { process, port: ready.ready, address: `127.0.0.1:${ready.ready}` };
+}
+
+/**
+ * A native seeder that tabs reach by WebRTC, and the relay that introduces them and carries nothing: `file` in pieces of `piece` bytes, with
+ * further flags of `peer`. Returns `{relay, seeder, link}`.
+ */
+export async function seedToTabs(t, file, piece, ...flags) {
+  const torrent = await create(t, file, '--piece-length', `${piece}`);
+  const relay = await Relay.start(t, '--bridge', 'off');
+  const args = ['--tracker', relay.tracker, ...flags];
+  const { process } = await peer(t, { role: 'seeder', torrent: torrent.file, dir: dirname(file), transport: 'rtc', args });
+  await process.event('its announce', ({ announced }) => announced);
+  return { relay, seeder: process, link: magnet(torrent.info_hash_v1, ['tr', relay.tracker]) };
 }
 
 /** Starts `tombolo get`; await `.finish()` of what is returned. */

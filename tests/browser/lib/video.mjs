@@ -9,16 +9,17 @@ export const SECONDS = 40;
 /** Bytes a second of the film: 40 Mbit/s, most of it filling that a decoder skips, so that it is quickly made and easily played. */
 export const BITRATE = 5_000_000;
 
-/** A film of 200 MB with its index (moov) at the `front` or the `back`; made once, then kept. */
-export function film(index) {
-  const path = join(cache(), `film-${index}.mp4`);
+/** A film of 200 MB (or as long and as dense as is said) with its index (moov) at the `front` or the `back`; made once, then kept. */
+export function film(index, { seconds = SECONDS, bitrate = BITRATE } = {}) {
+  const name = bitrate === BITRATE ? 'film' : `film-${bitrate}-${seconds}`;
+  const path = join(cache(), `${name}-${index}.mp4`);
   if (existsSync(path)) return path;
-  const rate = `${BITRATE * 8}`;
-  const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25', '-t', `${SECONDS}`, '-pix_fmt', 'yuv420p'];
+  const rate = `${bitrate * 8}`;
+  const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25', '-t', `${seconds}`, '-pix_fmt', 'yuv420p'];
   const coding = ['-c:v', 'libx264', '-preset', 'ultrafast', '-g', '50', '-b:v', rate, '-minrate', rate, '-maxrate', rate, '-bufsize', rate];
   const filling = ['-x264-params', 'nal-hrd=cbr:force-cfr=1:filler=1'];
   const place = index === 'front' ? ['-movflags', '+faststart'] : [];
-  const beside = join(cache(), `film-${index}.new.mp4`);
+  const beside = join(cache(), `${name}-${index}.new.mp4`);
   execFileSync('ffmpeg', ['-loglevel', 'error', '-y', ...picture, ...coding, ...filling, ...place, beside], { stdio: 'pipe' });
   renameSync(beside, path);
   return path;

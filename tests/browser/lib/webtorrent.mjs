@@ -6,7 +6,9 @@ import { ROOT } from './place.mjs';
 import { serve } from './serve.mjs';
 import { until } from './wait.mjs';
 
-const BUNDLE = join(ROOT, 'tests/browser/node_modules/webtorrent/dist/webtorrent.min.js');
+const DIST = join(ROOT, 'tests/browser/node_modules/webtorrent/dist');
+/** The client, and the service worker by which it streams. */
+const SCRIPTS = ['/webtorrent.min.js', '/sw.min.js'];
 const PAGE = `<!doctype html><title>WebTorrent</title><script type="module">
 import WebTorrent from './webtorrent.min.js';
 window.client = new WebTorrent({ tracker: { rtcConfig: { iceServers: [] } }, dht: false, lsd: false });
@@ -15,7 +17,7 @@ window.client = new WebTorrent({ tracker: { rtcConfig: { iceServers: [] } }, dht
 /** Serves the page on an origin of its own. */
 function page(t) {
   return serve(t, async (path) => {
-    if (path === '/webtorrent.min.js') return { type: 'text/javascript', body: await readFile(BUNDLE) };
+    if (SCRIPTS.includes(path)) return { type: 'text/javascript', body: await readFile(join(DIST, path)) };
     return { type: 'text/html', body: PAGE };
   });
 }

@@ -15,15 +15,19 @@ import { until } from '../../browser/lib/wait.mjs';
 /** Our own, the other end of everything. `encrypted`: it requires encryption. */
 export async function ours(t, { role, torrent, magnet, dir, transport = 'tcp', encrypted }) {
   const args = encrypted ? ['--encryption', 'require'] : [];
-  const started = await peer(t, { role, torrent: magnet ?? torrent, dir, transport, args });
+  return controlled(await peer(t, { role, torrent: magnet ?? torrent, dir, transport, args }));
+}
+
+/** A peer that takes orders from stdin, and says on stdout when it has everything. */
+function controlled({ process, address }) {
   return {
-    address: started.address,
-    pid: started.process.pid,
-    connect: (address) => {
-      const [host, port] = address.split(':');
-      started.process.send({ connect: [host, Number(port)] });
+    address,
+    pid: process.pid,
+    connect: (other) => {
+      const [host, port] = other.split(':');
+      process.send({ connect: [host, Number(port)] });
     },
-    done: (options) => started.process.event('finished', ({ finished }) => finished, options),
+    done: (options) => process.event('finished', ({ finished }) => finished, options),
   };
 }
 
@@ -37,16 +41,7 @@ export const CLIENTS = [
     versions: VERSIONS,
     dials: true,
     async start(t, { torrent, magnet, dir, transport = 'tcp', encrypted, trackers, listen }) {
-      const started = await libtorrent(t, { torrent, magnet, dir, transport, encryption: encrypted, trackers, listen });
-      return {
-        address: started.address,
-        pid: started.process.pid,
-        connect: (address) => {
-          const [host, port] = address.split(':');
-          started.process.send({ connect: [host, Number(port)] });
-        },
-        done: (options) => started.process.event('finished', ({ finished }) => finished, options),
-      };
+      return controlled(await libtorrent(t, { torrent, magnet, dir, transport, encryption: encrypted, trackers, listen }));
     },
   },
   {
