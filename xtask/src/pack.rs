@@ -29,7 +29,14 @@ const ENTRIES: [&str; 13] = [
 ];
 
 /// Those of [`ENTRIES`] that a page loads when something is played, saved, set or shared, or data is limited.
-pub(crate) const LATER: [&str; 6] = ["save.js", "zip.js", "cap.js", "ui/player.js", "ui/settings.js", "ui/qr.js"];
+pub(crate) const LATER: [&str; 6] = [
+    "save.js",
+    "zip.js",
+    "cap.js",
+    "ui/player.js",
+    "ui/settings.js",
+    "ui/qr.js",
+];
 
 /// As scripts name them: modules that stay by themselves.
 const APART: [&str; 9] = [

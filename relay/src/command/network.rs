@@ -160,7 +160,7 @@ mod tests {
             let source = Source::Magnet(Magnet::new(InfoHashV1([1; 20]).into()));
             let folder = Folder::read_only("/nonexistent".into());
             let found = flags.network.settings(source, folder, &flags.limits).unwrap();
-            [found.listen, found.rtc].map(|at| at.map_or("off".into(), |at| at.to_string()))
+            [found.listen, found.rtc].map(|at| at.map_or_else(|| "off".into(), |at| at.to_string()))
         };
         for (flags, listen, rtc) in [
             ("", "0.0.0.0:0", "0.0.0.0:0"),
