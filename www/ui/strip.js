@@ -8,9 +8,10 @@ import { curve, outlines, places } from './land.js';
 const MOST = 6;
 /** Between lines side by side, so that they can be counted. */
 const GAP = 0.6;
-/** A line keeps its width between two orders while its rate stays within this share: each change settles for 240 ms at
- * every frame, which while it goes on and on costs more than the download. */
+/** A line keeps its width between two orders while its rate stays within this share, and all change together, no oftener than
+ * so many ms: each change settles for 240 ms at every frame, which while it goes on and on costs more than the download. */
 const STEADY = 0.2;
+const TOGETHER = 2000;
 
 export class Strip {
   /** `figure` is filled; `bleed` = as tall as the rest of the window (empty page). `point(peer)` is told whose row the pointer is on, or null. */
@@ -126,7 +127,10 @@ export class Strip {
   paint(fresh) {
     if (!this.parts || !this.seen.visible) return;
     const view = this.view();
+    const now = performance.now();
     this.fresh = fresh;
+    this.settles = fresh || !(now - this.settled < TOGETHER);
+    if (this.settles) this.settled = now;
     if (fresh) this.lay(view);
     this.stroke('left', view);
     this.stroke('right', view);
@@ -159,8 +163,9 @@ export class Strip {
 
   /** Null hides a line, 0 is a hairline. */
   line(path, value) {
+    const hidden = path.getAttribute('visibility');
     setAttr(path, 'visibility', value === null ? 'hidden' : null);
-    if (value === null) return;
+    if (value === null || !(this.settles || hidden)) return;
     const wide = flowWidth(value, this.flows.unit, this.at.px), drawn = Number(path.getAttribute('stroke-width'));
     if (this.fresh || Math.abs(wide - drawn) > STEADY * drawn) setAttr(path, 'stroke-width', wide.toFixed(2));
   }

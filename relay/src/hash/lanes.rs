@@ -82,6 +82,10 @@ fn has_instructions() -> bool {
 
 /// The instructions, as Intel's manual (volume 1, "SHA extensions") has them used; `[_; N]` is one of each message.
 #[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "one number counts the lanes of several arrays"
+)]
 mod x86 {
     use super::{Block, Sha1, Sha256};
     use std::arch::x86_64::{

@@ -30,7 +30,7 @@ const SWARMS: u32 = 10_000;
 const MANY: u32 = 1_000_000;
 
 /// The same over HTTP, which takes longer.
-const FEWER: u32 = 200_000;
+const FEWER: u32 = 500_000;
 
 /// Peers in one swarm where memory is measured.
 const EVEN: u32 = 20;

@@ -3,7 +3,7 @@
 //! A connection number is a keyed hash of the address it was given to, so none is remembered, and a forged source address never gets more
 //! than the 16 bytes that say the number. The secret in it is drawn anew every two minutes and the one before still counts, so a number is good
 //! for two to four minutes. Packets are read and written in batches: under load a system call moves up to 32 of them each way. Each
-//! socket has a thread of its own that waits for it alone. As a task of the runtime it answered a third fewer announces in a CPU second:
+//! socket has a thread of its own that waits for it alone. As a task of the runtime it lost a quarter of its CPU time to switching:
 //! whichever worker waits for events is woken by every packet that comes while another one answers, and takes that one's core.
 
 use std::hash::{BuildHasher as _, RandomState};
