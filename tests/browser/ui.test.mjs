@@ -160,6 +160,8 @@ test('the strip keeps its paths and sets widths', async () => {
     window.tombolo.changed(torrent);
   });
   await page.clock.runFor(500);
+  assert.equal((await widths())[0], 7.3, 'all lines wait for each other');
+  await page.clock.runFor(2000);
   assert.equal((await widths())[0], 3.65);
   assert.ok(await page.evaluate(() => window.paths.every((path, index) => path.isConnected && path.getAttribute('d') === window.ds[index])));
   await page.finish();

@@ -130,7 +130,9 @@ export class Strip {
     const now = performance.now();
     this.fresh = fresh;
     this.settles = fresh || !(now - this.settled < TOGETHER);
+    clearTimeout(this.later);
     if (this.settles) this.settled = now;
+    else this.later = setTimeout(() => this.paint(false), this.settled + TOGETHER - now);
     if (fresh) this.lay(view);
     this.stroke('left', view);
     this.stroke('right', view);
