@@ -114,8 +114,6 @@ impl Core {
             Report::TrackerFailed(url, why) => self.note(torrent, "warning", format!("{url}: {why}")),
             Report::WebSeedFailed(url, why) => self.note(torrent, "warning", format!("{url}: {why}")),
             Report::TrackerWarning(url, why) => self.note(torrent, "warning", format!("{url} says: {why}")),
-            // Said by storage that waits for room; here the torrent is paused and its user asked.
-            Report::StorageFull(_) => {}
             Report::StorageFailed(error) => self.storage_failed(torrent, error),
             Report::BadMetadata(why) => {
                 self.note(torrent, "error", format!("the metadata cannot be used: {why}"));
@@ -123,6 +121,8 @@ impl Core {
                     entry.failure = Some(why);
                 }
             }
+            // Storage that waits for room: here the torrent is paused and its user asked. The rest only native peers report.
+            _ => {}
         }
     }
 
