@@ -19,6 +19,8 @@ const DEFAULT_ICE = 'stun:stun.cloudflare.com:3478';
 const SETTINGS = 'tombolo.settings';
 /** How often it is looked how much room there is, in ms. */
 const LOOK_MS = 5000;
+/** The longest wait before what stopped for want of room is tried again, in ms. */
+const LONGEST_MS = 300_000;
 /** How much room there must be before what stopped for want of it goes on, in bytes, unless less is wanted. */
 const ROOM = 64 << 20;
 
@@ -33,6 +35,8 @@ export class Client extends EventTarget {
   #first = Promise.withResolvers();
   #booted = Promise.withResolvers();
   #opened = null;
+  /** When to try again what stopped for want of room, by torrent. */
+  #tries = new Map();
 
   constructor(options = {}) {
     super();
@@ -268,7 +272,11 @@ export class Client extends EventTarget {
     this.quota = { usage, quota, wanted: this.torrents.reduce((sum, torrent) => sum + left(torrent), 0) };
     for (const torrent of own) {
       const full = torrent.snapshot.notices.some(({ code }) => code === 'quota');
-      if (full && quota - usage >= Math.min(left(torrent), ROOM)) torrent.resume();
+      const { wait = LOOK_MS, at = 0 } = this.#tries.get(torrent.id) ?? {};
+      if (!full || quota - usage < Math.min(left(torrent), ROOM) || performance.now() < at) continue;
+      // Later each time: browsers may say that there is more than they then give.
+      this.#tries.set(torrent.id, { wait: Math.min(2 * wait, LONGEST_MS), at: performance.now() + wait });
+      torrent.resume();
     }
   }
 
@@ -371,6 +379,7 @@ export class Client extends EventTarget {
     this.#torrents.get(id)?.dispatchEvent(new Event('remove'));
     this.#torrents.delete(id);
     this.#probes.delete(id);
+    this.#tries.clear();
     this.#look();
     this.dispatchEvent(new Event('change'));
   }

@@ -21,7 +21,7 @@ test('a browser that saves data uploads only when its user says so', needs('chro
   await sharing.share(file);
   const { infoHash } = await sharing.until('seeding', ({ t: { done } }) => done !== undefined);
   const tab = await (await browser(t)).open(relay.page(['magnet', magnet(infoHash)]));
-  const flags = () => tab.page.evaluate(() => window.tombolo.torrents[0].snapshot.peers.map((peer) => peer.flags).join());
+  const flags = () => tab.page.evaluate(() => window.tombolo.torrents[0]?.snapshot.peers.map((peer) => peer.flags).join() ?? '');
   // It has the file list, is interested, and stays choked: d.
   await until('to be choked', async () => /d/.test(await flags()));
   await sharing.page.evaluate(() => window.tombolo.configure({ down: 1e9 }));
