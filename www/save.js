@@ -1,15 +1,4 @@
-// Saving to the user's disk without holding a file in memory: as a download that the service worker streams, or through the file-system
-// picker. Loaded when something is saved.
-
-/** How long a frame in which a download began is kept for the browser to take it over, in ms. */
-const FRAME_LIFE_MS = 60_000;
-
-/** Downloads what the service worker serves at `url`. In a frame: a link with `download` would go past the service worker. */
-export function download(url) {
-  const frame = Object.assign(document.createElement('iframe'), { hidden: true, src: url });
-  document.body.append(frame);
-  setTimeout(() => frame.remove(), FRAME_LIFE_MS);
-}
+// Saving through the file-system picker, without holding a file in memory. Loaded when something is saved so.
 
 /** The bytes of a file as a stream: from storage if it is whole, else as they arrive. */
 async function bytesOf(torrent, index, signal) {

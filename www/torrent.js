@@ -6,6 +6,16 @@ import { TorrentFile } from './file.js';
 /** How long a saved file's object URL is kept for the browser to finish reading it, in ms. */
 const URL_LIFE_MS = 10 * 60 * 1000;
 
+/** How long a frame in which a download began is kept for the browser to take it over, in ms. */
+const FRAME_LIFE_MS = 60_000;
+
+/** Downloads what the service worker serves at `url`. In a frame: a link with `download` would go past the service worker. */
+function download(url) {
+  const frame = Object.assign(document.createElement('iframe'), { hidden: true, src: url });
+  document.body.append(frame);
+  setTimeout(() => frame.remove(), FRAME_LIFE_MS);
+}
+
 /** The files that are wanted and hold something of the user's. */
 export const wanted = (files) => files.filter(({ pad, priority }) => !pad && priority !== 'skip');
 
@@ -231,9 +241,14 @@ export class Torrent extends EventTarget {
   /** Saves file `index` to the user's disk: from storage if it is whole, else as it arrives. */
   async save(index) {
     await this.metadata();
-    const url = this.fileURL(index);
-    if (!this.describe(index).done && url) return (await import('./save.js')).download(`${url}?save`);
-    const file = await this.file(index);
+    let file;
+    try {
+      file = await this.file(index);
+    } catch (error) {
+      const url = this.fileURL(index);
+      if (error.code !== 'incomplete' || !url) throw error;
+      return download(`${url}?save`);
+    }
     const blob = URL.createObjectURL(file);
     const anchor = Object.assign(document.createElement('a'), { href: blob, download: file.name, hidden: true });
     document.body.append(anchor);
@@ -247,7 +262,7 @@ export class Torrent extends EventTarget {
     await this.metadata();
     const url = this.zipURL(indices);
     if (url === null) throw this.unplayable();
-    (await import('./save.js')).download(url);
+    download(url);
   }
 
   /** Writes file `index` where the user says, by the file-system picker; resolves when it is written. `{signal}` gives up. */

@@ -12,11 +12,11 @@ test('tabs meet through a tab, and need neither it nor a tracker from then on', 
   const file = write(join(folder(t, 'content'), 'shared.bin'), 12 * MIB + 77, 8);
   const relays = [await Relay.start(t, '--bridge', 'off'), await Relay.start(t, '--bridge', 'off')];
   const trackers = relays.map(({ tracker }) => ['tracker', tracker]);
-  const chromium = await browser(t);
-  const seeding = await chromium.open(relays[0].page(['relay', 'off'], trackers[0]));
+  // Tabs of one browser would share an engine.
+  const seeding = await (await browser(t)).open(relays[0].page(['relay', 'off'], trackers[0]));
   await seeding.share(file);
   const { infoHash } = await seeding.until('seeding', ({ t: { done } }) => done !== undefined);
-  const open = (...trackers) => chromium.open(relays[0].page(['magnet', magnet(infoHash)], ['relay', 'off'], ...trackers));
+  const open = async (...trackers) => (await browser(t)).open(relays[0].page(['magnet', magnet(infoHash)], ['relay', 'off'], ...trackers));
   // Who is in the middle is known to both trackers, each of the others to one; it would need an hour.
   const middle = await open(...trackers);
   await middle.until('listed', () => true);

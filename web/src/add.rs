@@ -17,7 +17,7 @@ use crate::boot::texts;
 use crate::create::{self, SharedFile};
 use crate::engine::{Core, turn};
 use crate::entry::Entry;
-use crate::keep::{METAINFO, plan_of};
+use crate::keep::{METAINFO, plan_of, remember};
 use crate::platform::{Request, member, text_member};
 use crate::refusal::Refusal;
 use crate::storage::{Blobs, LEAST_CACHE, LIMIT};
@@ -349,7 +349,7 @@ impl Core {
         } else if followed {
             self.join_relay(torrent);
         }
-        self.remember(torrent);
+        spawn(remember(torrent));
         self.greet_relay(torrent);
     }
 }

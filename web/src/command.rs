@@ -12,7 +12,7 @@ use crate::add;
 use crate::boot;
 use crate::create;
 use crate::engine::{Core, turn};
-use crate::keep::REMEMBERED;
+use crate::keep::{REMEMBERED, remember};
 use crate::platform::{Host, member, message, text_member};
 use crate::refusal::Refusal;
 use crate::snapshot::priority_of;
@@ -56,8 +56,10 @@ pub(crate) async fn run(name: String, arguments: JsValue) -> Result<JsValue, Ref
             let (up, down) = rates(&arguments);
             turn(|core| core.tell(Event::LimitTorrent(torrent, up, down)));
         }
-        "pause" => turn(|core| core.pause(torrent, true)),
-        "resume" => turn(|core| core.pause(torrent, false)),
+        "pause" | "resume" => {
+            turn(|core| core.pause(torrent, name == "pause"));
+            remember(torrent).await;
+        }
         "unrelay" => turn(|core| core.leave_relay(torrent)),
         "pace" => turn(|core| core.pace(torrent, file_index(&arguments), &arguments)),
         "follow" => turn(|core| core.follow(torrent)),
@@ -160,7 +162,6 @@ impl Core {
         if !paused {
             self.join_relay(torrent);
         }
-        self.remember(torrent);
         self.push_snapshot(torrent);
     }
 

@@ -91,14 +91,10 @@ impl Core {
         });
     }
 
-    /// Notes in a torrent's folder what puts it on the list again.
-    pub(crate) fn remember(&self, torrent: Torrent) {
-        let Some(entry) = self.torrents.get(&torrent) else {
-            return;
-        };
-        let (Some(claim), Some(hashes)) = (&entry.folder, entry.hashes) else {
-            return;
-        };
+    /// What is noted of a torrent, and in which folder.
+    fn reminder(&self, torrent: Torrent) -> Option<(Host, JsValue, String)> {
+        let entry = self.torrents.get(&torrent)?;
+        let (claim, hashes) = (entry.folder.as_ref()?, entry.hashes?);
         let mut magnet = entry.magnet.clone().unwrap_or_else(|| Magnet::new(hashes));
         magnet.name = Some(entry.name.clone());
         if let Some(trackers) = &entry.trackers {
@@ -107,11 +103,7 @@ impl Core {
             magnet.trackers = metainfo.trackers.iter().flatten().cloned().gather();
         }
         let text = format!("{}{magnet}", u8::from(entry.paused));
-        let (host, folder) = (self.host.clone(), member(claim, "folder"));
-        spawn(async move {
-            // Not noted, it is not on the list after a restart; what is stored is found when it is added again.
-            let _ = host.write_file(&folder, REMEMBERED, text.as_bytes()).await;
-        });
+        Some((self.host.clone(), member(claim, "folder"), text))
     }
 
     fn storage_opened(&mut self, torrent: Torrent, ready: Ready) {
@@ -245,6 +237,14 @@ impl Core {
                 self.store(torrent, Task::Own(file));
             }
         }
+    }
+}
+
+/// Notes in a torrent's folder what puts it on the list again.
+pub(crate) async fn remember(torrent: Torrent) {
+    if let Some((host, folder, text)) = turn(|core| core.reminder(torrent)) {
+        // Not noted, it is not on the list after a restart; what is stored is found when it is added again.
+        let _ = host.write_file(&folder, REMEMBERED, text.as_bytes()).await;
     }
 }
 
