@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Chosen so that the page is there within a second on a slow mobile connection; WebTorrent's bundle alone has 64 kB.
 /// What is aimed at is 200,000; web seeds came after that was reached.
-const LIMIT: u64 = 220_000;
+const LIMIT: u64 = 223_500;
 
 /// Compressed bytes of all scripts and wasm of the packed page, with the largest named and how much of it is loaded later.
 fn measure() -> Result<(u64, String), String> {
