@@ -54,7 +54,7 @@ test('a torrent that the relay refuses can be opened without it', async () => {
   await page.click('#open .go');
   assert.match(await text(page, '#open-error'), /^The relay does not serve this torrent\./);
   await page.getByRole('button', { name: 'use another relay' }).click();
-  assert.ok(await page.getByRole('dialog', { name: 'Settings' }).isVisible());
+  await page.getByRole('dialog', { name: 'Settings' }).waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Open without relay' }).click();
   await settled(page);
@@ -226,7 +226,7 @@ test('keys: field, pause, list of keys, files, map', async () => {
   await page.keyboard.press('Space');
   assert.deepEqual((await calls(page)).at(-1), ['pause']);
   await page.keyboard.press('?');
-  assert.ok(await page.getByRole('dialog', { name: 'Keys' }).isVisible());
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor();
   await page.keyboard.press('Escape');
   await page.locator('#files-list tr[role=row][tabindex="0"]').focus();
   const focused = () => page.evaluate(() => document.activeElement.querySelector('bdi')?.textContent);
