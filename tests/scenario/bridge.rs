@@ -1,6 +1,6 @@
 //! A bridge lets tabs and native peers trade through it: it fetches what is asked for, once, and keeps a bounded cache.
 
-use tombolo_core::event::Transport;
+use tombolo_core::event::{Budgets, Event, Transport};
 use tombolo_core::time::Span;
 use tombolo_core::wire::extended::{ExtendedHandshake, Extension, Ids};
 use tombolo_core::wire::message::{Message, RawRange};
@@ -119,6 +119,26 @@ fn prefetching_fills_the_cache_and_stops() {
     let cached = sim.node(relay).session.cached();
     assert!((800_000..=1_000_000).contains(&cached), "{cached}");
     assert!(sim.status(relay).received.native <= 1_200_000);
+}
+
+#[test]
+fn a_cache_that_grows_a_little_is_filled_too() {
+    let content = Content::single(256 * 16_384, 16_384);
+    let mut sim = Sim::new(9);
+    let seed = sim.add(Setup::seed(&content));
+    let relay = sim.add(Setup::bridge(&content, 61 * 16_384).prefetching());
+    sim.introduce(relay, seed);
+    sim.run_for(Span::from_secs(20));
+    let before = sim.node(relay).session.cached();
+    let budgets = Budgets {
+        memory: u64::MAX,
+        cache: 64 * 16_384,
+        links: 100,
+        dials: 100,
+    };
+    sim.tell(relay, Event::Budgets(budgets));
+    let more = |sim: &mut Sim| sim.node(relay).session.cached() > before;
+    assert!(sim.run_until(Span::from_secs(20), more), "it had {before}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ use crate::time::Time;
 pub(crate) struct Bridge {
     prefetch: bool,
     filling: bool,
+    /// The size of the cache when it was last looked at.
+    limit: u64,
     /// Pieces that peers wait for, and how many requests wait.
     wanted: Map<Piece, u32>,
     /// When each cached piece was last asked for, and its length.
@@ -41,6 +43,7 @@ impl Bridge {
         Self {
             prefetch,
             filling: prefetch,
+            limit: 0,
             wanted: Map::new(),
             used: Map::new(),
             oldest: Set::new(),
@@ -96,7 +99,11 @@ impl Bridge {
     /// The cache has `room` bytes left; true if that changes what is wanted. An eighth of the cache lies between
     /// stopping and starting, so that one eviction does not start it again.
     pub(crate) const fn fill(&mut self, room: u64, limit: u64) -> bool {
-        let filling = self.prefetch && if self.filling { room > 0 } else { room > limit / 8 };
+        // What a larger cache has left no eviction made.
+        let grown = limit > self.limit;
+        self.limit = limit;
+        let least = if self.filling || grown { 0 } else { limit / 8 };
+        let filling = self.prefetch && room > least;
         let changed = filling != self.filling;
         self.filling = filling;
         changed
@@ -195,5 +202,9 @@ mod tests {
         assert!(bridge.fetches_all() && bridge.fill(0, 800) && !bridge.fetches_all());
         assert!(!bridge.fill(100, 800) && bridge.fill(101, 800) && bridge.fetches_all());
         assert!(!Bridge::new(1, false).fill(800, 800));
+        assert!(
+            bridge.fill(0, 800) && bridge.fill(10, 810),
+            "a larger cache is filled at once"
+        );
     }
 }

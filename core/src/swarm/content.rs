@@ -113,16 +113,15 @@ impl Content {
         }
     }
 
-    /// Starts or stops fetching unasked, as the room in the cache is.
-    pub(crate) fn fill_cache(&mut self, cx: &Context) {
+    /// Starts or stops fetching unasked, as the room in the cache is; true if that is a change.
+    pub(crate) fn fill_cache(&mut self, cx: &Context) -> bool {
         let room = cx.config.cache.saturating_sub(cx.cached + self.picker.open_bytes());
-        if self
-            .bridge
-            .as_mut()
-            .is_some_and(|bridge| bridge.fill(room, cx.config.cache))
-        {
+        let fill = |bridge: &mut Bridge| bridge.fill(room, cx.config.cache);
+        let changes = self.bridge.as_mut().is_some_and(fill);
+        if changes {
             self.want_all(room > 0);
         }
+        changes
     }
 
     fn piece_priorities(&self, priorities: &[Priority]) -> Vec<Priority> {

@@ -470,8 +470,8 @@ impl Swarm {
     pub(crate) fn settle(&mut self, cx: &mut Context) {
         self.settle_promises();
         self.settle_super_seed(cx);
-        if let Some(content) = &mut self.content {
-            content.fill_cache(cx);
+        if self.content.as_mut().is_some_and(|content| content.fill_cache(cx)) {
+            self.touch_all();
         }
         loop {
             self.settle_peers(cx);
