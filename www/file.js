@@ -113,9 +113,9 @@ export class TorrentFile {
 
   /** Its bytes, or those of `[start, end)`, as they arrive; what is not read is not hurried for. */
   stream({ start = 0, end = this.length } = {}) {
-    if (this.#torrent.snapshot.follows && this.streamURL) return this.#elsewhere(start, end);
-    const { port1: port, port2 } = new MessageChannel();
     let left = Math.min(end, this.length) - start;
+    if (left > 0 && this.#torrent.snapshot.follows && this.streamURL) return this.#elsewhere(start, end);
+    const { port1: port, port2 } = new MessageChannel();
     let arrived;
     return new ReadableStream({
       start: (controller) => {
@@ -147,7 +147,10 @@ export class TorrentFile {
   /** The same while another tab has the engine: the service worker knows it. */
   #elsewhere(start, end) {
     const { readable, writable } = new TransformStream();
-    fetch(this.streamURL, { headers: { range: `bytes=${start}-${end - 1}` } }).then(({ body }) => body.pipeTo(writable)).catch((error) => writable.abort(error));
+    fetch(this.streamURL, { headers: { range: `bytes=${start}-${end - 1}` } }).then((response) => {
+      if (!response.ok) throw new Error(`The file cannot be read: ${response.status}.`);
+      return response.body.pipeTo(writable);
+    }).catch((error) => writable.abort(error).catch(() => {}));
     return readable;
   }
 

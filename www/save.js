@@ -1,23 +1,14 @@
 // Saving through the file-system picker, without holding a file in memory. Loaded when something is saved so.
 
-/** The bytes of a file as a stream: from storage if it is whole, else as they arrive. */
-async function bytesOf(torrent, index, signal) {
-  const file = torrent.describe(index);
-  if (file.done) return (await torrent.file(index)).stream();
-  const url = file.streamURL;
-  if (!url) return file.stream();
-  const response = await fetch(url, { signal });
-  if (!response.ok) throw new Error(`the file cannot be read: ${response.status}`);
-  return response.body;
-}
-
 /** Names that a file system picked by the user may refuse, made harmless. */
 const harmless = (name) => name.replace(/[<>:"|?*\\/\p{Cc}]/gu, '_').replace(/[. ]+$/, '_');
 
 async function write(torrent, index, handle, signal) {
-  const file = await handle.createWritable();
+  const file = torrent.describe(index);
+  // From storage if it is whole, else as it arrives.
+  const bytes = file.done ? (await torrent.file(index)).stream() : file.stream();
   // Only a whole file replaces what was there.
-  await (await bytesOf(torrent, index, signal)).pipeTo(file, { signal });
+  await bytes.pipeTo(await handle.createWritable(), { signal });
 }
 
 /** Writes file `index` where the user says. */

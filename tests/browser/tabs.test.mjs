@@ -48,6 +48,12 @@ test('a second tab shows what the first fetches, and goes on when that is closed
   // A reader in the second tab reads from the first, then from its own.
   await second.page.evaluate(() => window.tombolo.ready);
   assert.equal(await second.page.evaluate(read, await second.page.evaluate(() => window.tombolo.fileURL(0))), 200);
+  const lengths = await second.page.evaluate(async () => {
+    const [file] = window.tombolo.torrents[0].files;
+    const lengthOf = async (range) => (await new Response(file.stream(range)).arrayBuffer()).byteLength;
+    return Promise.all([lengthOf({ start: 5, end: 5 }), lengthOf({ start: 7, end: 100_007 })]);
+  });
+  assert.deepEqual(lengths, [0, 100_000]);
   const { have: before } = await first.until('a half', (probe) => probe.have > LENGTH / 2);
   await first.page.close();
   await until('the second tab to lead', async () => !(await follows(second)));
