@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::Swarm;
 use super::peer::Peer;
+use super::rate::Debt;
 use super::reason::Reason;
 use crate::event::Link;
 use crate::gather::Gather;
@@ -42,8 +43,8 @@ pub(crate) struct Circle {
     /// The list that it was told last, as it was sent.
     told: Bytes,
     next: Time,
-    /// Up to when what was passed on for it is paid: a bucket that time empties.
-    paid: Time,
+    /// For what was passed on for it.
+    owed: Debt,
 }
 
 impl Default for Circle {
@@ -51,7 +52,7 @@ impl Default for Circle {
         Self {
             told: Introduction::Circle(Vec::new()).encode(),
             next: Time::ZERO,
-            paid: Time::ZERO,
+            owed: Debt::default(),
         }
     }
 }
@@ -59,13 +60,8 @@ impl Default for Circle {
 impl Circle {
     /// Whether one more may be passed on for it.
     fn takes(&mut self, now: Time) -> bool {
-        let paid = self.paid.max(now) + EARNED;
-        let most = now + Span::from_micros(EARNED.as_micros() * u64::from(BURST));
-        let takes = paid <= most;
-        if takes {
-            self.paid = paid;
-        }
-        takes
+        let most = Span::from_micros(EARNED.as_micros() * u64::from(BURST));
+        self.owed.take(EARNED, most, now)
     }
 }
 

@@ -14,7 +14,7 @@ use super::depth::Depth;
 use super::find::Acquaintance;
 use super::introduce::Circle;
 use super::proofs::HashAsked;
-use super::rate::{Meter, STEADY};
+use super::rate::{Debt, Meter, STEADY};
 use super::reason::Reason;
 use crate::address::Address;
 use crate::bits::Bits;
@@ -103,8 +103,8 @@ pub(crate) struct Peer {
     pub(crate) v2: bool,
     /// Hash requests to it that are not answered.
     pub(crate) hashes_asked: Vec<HashAsked>,
-    /// The time up to which its own hash requests have used up our work.
-    pub(crate) hashes_paid: Time,
+    /// For the work that its own hash requests made.
+    pub(crate) hashes_owed: Debt,
     /// It speaks the extension protocol (BEP 10).
     pub(crate) extended: bool,
     /// What its extended handshake said; empty before.
@@ -178,7 +178,7 @@ impl Peer {
             fast: reserved.fast(),
             v2: false,
             hashes_asked: Vec::new(),
-            hashes_paid: now,
+            hashes_owed: Debt::default(),
             extended: reserved.extended(),
             hello: ExtendedHandshake::default(),
             told_upload_only: false,

@@ -64,11 +64,9 @@ impl Swarm {
         let layers = &content.metainfo.layers;
         let pieces = layers.needs(&range)?;
         let cost = if pieces.is_empty() { NODES } else { BLOCKS };
-        let paid = peer.hashes_paid.max(cx.now) + cost;
-        if paid.since(cx.now) > CREDIT || peer.backlog() > MAX_BACKLOG {
+        if peer.backlog() > MAX_BACKLOG || !peer.hashes_owed.take(cost, CREDIT, cx.now) {
             return None;
         }
-        peer.hashes_paid = paid;
         if pieces.is_empty() {
             return layers.prove(&range, &[]).map(Some);
         }

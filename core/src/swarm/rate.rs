@@ -82,6 +82,22 @@ pub(super) const fn per_second(bytes: u64, micros: u64) -> u64 {
     bytes.saturating_mul(1_000_000) / if micros == 0 { 1 } else { micros }
 }
 
+/// Work done for somebody, counted as the time that it takes to be earned: a bucket that time empties.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Debt(Time);
+
+impl Debt {
+    /// Adds the cost of one more piece of work; false, and nothing is added, where that would be more than `most`.
+    pub(crate) fn take(&mut self, cost: Span, most: Span, now: Time) -> bool {
+        let paid = self.0.max(now) + cost;
+        let takes = paid.since(now) <= most;
+        if takes {
+            self.0 = paid;
+        }
+        takes
+    }
+}
+
 /// How much may be saved up while nothing is sent. Longer lets bursts through; shorter needs more wake-ups.
 const BURST: Span = Span::from_millis(100);
 
